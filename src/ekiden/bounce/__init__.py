@@ -1,0 +1,1 @@
+"""What a reply or a bounce mail means, and what follows from it. Pure."""

@@ -1,0 +1,1 @@
+"""DNS and identity checks of the sender."""

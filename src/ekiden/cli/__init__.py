@@ -1,0 +1,1 @@
+"""Commands; thin: read arguments, ask the daemon or the store, print."""

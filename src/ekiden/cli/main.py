@@ -1,0 +1,5 @@
+"""The `ekiden` command."""
+
+
+def main() -> None:
+    """Run the command line."""

@@ -1,0 +1,1 @@
+"""How commands reach a running daemon: one Unix socket, one message format."""

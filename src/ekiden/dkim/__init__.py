@@ -1,0 +1,1 @@
+"""Keys, canonical form, signatures (RFC 6376, RFC 8463). Pure."""

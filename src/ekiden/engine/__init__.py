@@ -1,0 +1,1 @@
+"""Who is served next (pure), and the sockets that serve them."""

@@ -1,0 +1,57 @@
+"""Every deadline, byte cap and count cap on what comes from outside, in one place.
+
+Whoever reads from the network or the spool takes its bounds from here. Times are seconds, sizes are
+bytes. Where a standard names the number, the section stands beside it.
+"""
+
+from typing import Final
+
+# --- SMTP client: deadlines per command (RFC 5321 section 4.5.3.2) ----------------------------
+CONNECT_TIMEOUT: Final = 30.0  # TCP; the RFC names none, a dead host should not hold a slot longer
+GREETING_TIMEOUT: Final = 300.0  # 4.5.3.2.1
+EHLO_TIMEOUT: Final = 300.0
+TLS_TIMEOUT: Final = 60.0
+MAIL_TIMEOUT: Final = 300.0  # 4.5.3.2.2
+RCPT_TIMEOUT: Final = 300.0  # 4.5.3.2.3
+DATA_TIMEOUT: Final = 120.0  # 4.5.3.2.4, until the 354
+BLOCK_TIMEOUT: Final = 180.0  # 4.5.3.2.5, while content is written
+DOT_TIMEOUT: Final = 600.0  # 4.5.3.2.6, from the final dot to its reply
+QUIT_TIMEOUT: Final = 5.0  # nothing is lost by not waiting
+RSET_TIMEOUT: Final = 30.0
+
+# --- SMTP replies (RFC 5321 section 4.5.3.1.5 allows 512 per line; the world sends more) -------
+REPLY_LINE_BYTES: Final = 4096
+REPLY_LINES: Final = 256
+REPLY_BYTES: Final = 32 * 1024
+REPLY_TEXT_KEPT: Final = 1024  # characters of a reply that are stored, logged and shown
+
+# --- DNS ---------------------------------------------------------------------------------------
+DNS_TIMEOUT: Final = 10.0  # one question, all its retries included
+DNS_MX_HOSTS: Final = 20  # hosts of one destination that are looked at
+DNS_ADDRESSES_PER_HOST: Final = 8
+DNS_ADDRESSES_TRIED: Final = 5  # per session; as Postfix smtp_mx_address_limit
+DNS_TTL_MIN: Final = 30.0
+DNS_TTL_MAX: Final = 86_400.0
+DNS_NEGATIVE_TTL: Final = 300.0
+DNS_CACHE_ENTRIES: Final = 50_000
+
+# --- Addresses (RFC 5321 section 4.5.3.1) ------------------------------------------------------
+LOCAL_PART_OCTETS: Final = 64
+DOMAIN_OCTETS: Final = 255
+PATH_OCTETS: Final = 254
+
+# --- Messages ----------------------------------------------------------------------------------
+LINE_OCTETS: Final = 998  # RFC 5322 section 2.1.1, without CRLF
+HEADER_BYTES: Final = 64 * 1024
+MESSAGE_BYTES: Final = 50 * 1024 * 1024
+RENDER_OUTPUT_BYTES: Final = 4 * 1024 * 1024
+RENDER_STEPS: Final = 200_000  # loop iterations in one rendering
+
+# --- Spool -------------------------------------------------------------------------------------
+JOB_FILE_BYTES: Final = 1024 * 1024  # job.toml
+INLINE_JOB_BYTES: Final = 64 * 1024 * 1024  # NAME.json, NAME.toml
+TEMPLATE_BYTES: Final = 4 * 1024 * 1024
+ATTACHMENT_BYTES: Final = 25 * 1024 * 1024
+ATTACHMENTS: Final = 100
+ROW_BYTES: Final = 256 * 1024  # one recipient with its merge data
+MERGE_FIELDS: Final = 500

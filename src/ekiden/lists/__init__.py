@@ -1,0 +1,1 @@
+"""Contacts, topics, consent and suppression."""

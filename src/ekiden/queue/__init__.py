@@ -1,0 +1,1 @@
+"""Jobs and deliveries: states, named transitions, claims."""

@@ -1,0 +1,226 @@
+"""The queue's words as types: states, and the rows that cross its border.
+
+```
+            intake                claim                  settle
+  (spool) ---------> ready <----------------> sending ----------> delivered
+                      |  ^      RetryAt          |                bounced
+      cancel, expire, |  |                       |                expired
+      suppress        |  | release               v                held (in doubt, by policy)
+                      v  +-------------------- held
+   cancelled, expired, suppressed
+```
+
+*deferred* is not a state: it is `ready` with a `due_at` in the future and at least one attempt.
+`docs/flow.md` draws the same diagram with the method that makes each transition.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class State(StrEnum):
+    """Where a delivery is. The last five are final; `held` waits for a person."""
+
+    READY = "ready"
+    SENDING = "sending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to the delivery."""
+        return self in FINAL
+
+
+FINAL = frozenset(
+    {State.DELIVERED, State.BOUNCED, State.EXPIRED, State.SUPPRESSED, State.CANCELLED}
+)
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    RECEIVING = "receiving"  # rows still arrive; invisible to the scheduler, undone by a crash
+    OPEN = "open"
+    PAUSED = "paused"
+    DONE = "done"  # every delivery is final (or held and released); the result is written
+    CANCELLED = "cancelled"
+
+
+class Priority(IntEnum):
+    """Which mail passes which; lower passes first, and never starves the other."""
+
+    TRANSACTIONAL = 0
+    BULK = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Send at most `messages`, then wait `seconds` (最大送信回数, 待ち時間)."""
+
+    messages: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as intake hands it to the queue. Times are UNIX seconds.
+
+    Args:
+        uid: The job's identity: the same uid twice is one job.
+        name: What people call it.
+        mail_from: The envelope sender (RFC 5321 reverse-path), without angle brackets.
+        from_domain: The domain of the From header: picks the DKIM keys.
+        content: `message.content.encode(Content)`; stored once.
+        spool_name: The name of its file or directory in the spool, "" when it came another way.
+        configuration_set: The named settings it picked, "" for the default.
+        pool: The source pool, "" for the default.
+        priority: Transactional passes bulk.
+        send_at: Not before this time.
+        expires_at: After this time a delivery expires instead of being retried (lifetime or
+            deliver_by, whichever is earlier).
+        deliver_by: The sender's own deadline, if there is one.
+        pace: At most N, then wait T.
+        refused: Rows that intake refused; counted, never queued.
+    """
+
+    uid: str
+    name: str
+    mail_from: str
+    from_domain: str
+    content: bytes
+    created_at: float
+    expires_at: float
+    spool_name: str = ""
+    configuration_set: str = ""
+    pool: str = ""
+    priority: Priority = Priority.BULK
+    send_at: float = 0.0
+    deliver_by: float | None = None
+    pace: Pace | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """One recipient of a job, checked.
+
+    Args:
+        recipient: The address as it goes into RCPT TO.
+        destination: Its domain: lower case, A-labels.
+        merge: The merge data as a JSON object (UTF-8 bytes).
+        row: Its row in the recipients file, from 1; 0 when there is none.
+    """
+
+    recipient: str
+    destination: str
+    merge: bytes = b"{}"
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What the scheduler and the sessions need to know of a job."""
+
+    id: int
+    uid: str
+    name: str
+    state: JobState
+    priority: Priority
+    mail_from: str
+    from_domain: str
+    configuration_set: str
+    pool: str
+    created_at: float
+    send_at: float
+    expires_at: float
+    deliver_by: float | None
+    pace: Pace | None
+    spool_name: str
+    counts: dict[State, int] = field(default_factory=dict)
+    total: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFacts:
+    """A lane: one job's deliveries to one destination; what the scheduler holds windows of."""
+
+    id: int
+    job_id: int
+    destination: str
+    priority: Priority
+    ready: int
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A ready delivery as the scheduler's window holds it."""
+
+    id: int
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that a session may now send; every later write presents `lease`."""
+
+    id: int
+    job_id: int
+    lane_id: int
+    recipient: str
+    destination: str
+    merge: bytes
+    row: int
+    attempts: int  # this one included
+    doubts: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try, as it is recorded."""
+
+    at: float
+    seconds: float
+    source: str
+    site: str
+    host: str
+    stage: str
+    code: int  # 0 when there was no reply
+    reply: str
+    klass: str
+    rule: str
+    outcome: str  # accepted, rejected, broke, in_doubt
+    tls: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What follows from an attempt: the one write that ends a lease.
+
+    Args:
+        claimed: The delivery, with its lease.
+        state: READY (again, at `due_at`) or a final state or HELD.
+        due_at: The next try; for READY only.
+        attempt: What happened; None when nothing was tried (suppressed, expired at claim).
+        suppress: The recipient is never mailed again, with this reason ("" = keep mailing).
+        soft: It counts towards the suppression by repeated soft bounces.
+        in_doubt: The message may have arrived.
+        undo_attempt: The try does not count (the path's trouble, not the recipient's).
+    """
+
+    claimed: Claimed
+    state: State
+    due_at: float = 0.0
+    attempt: Attempt | None = None
+    suppress: str = ""
+    soft: bool = False
+    in_doubt: bool = False
+    undo_attempt: bool = False

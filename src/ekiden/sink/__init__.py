@@ -1,0 +1,1 @@
+"""A mailbox simulator: the local receiver for demo, staging and tests."""

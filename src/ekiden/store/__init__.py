@@ -1,0 +1,1 @@
+"""The one database: connection, single writer, group commit, migrations."""

@@ -1,0 +1,1 @@
+"""HTTP: unsubscribe, preferences, tracking, admin API, dashboard."""

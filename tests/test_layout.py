@@ -1,0 +1,99 @@
+"""The layout's rules, held over the syntax tree: pure rooms stay pure, imports run one way."""
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "ekiden"
+
+# A module may import from its own layer's left neighbours only: lower index, or the same room.
+LAYERS: list[set[str]] = [
+    {"errors", "limits"},
+    {"text"},
+    {"config", "smtp"},
+    {"message", "dkim", "bounce", "shaping"},
+    {"store"},
+    {"queue", "lists"},
+    {"events", "spool", "check", "sink"},
+    {"engine"},
+    {"control", "web"},
+    {"app"},
+    {"cli", "__main__"},
+]
+PURE_ROOMS = ("smtp", "message", "dkim", "bounce", "shaping")
+PURE_FILES = ("engine/scheduler.py", "engine/decide.py", "spool/formats.py", "text.py", "errors.py")
+IMPURE = {"asyncio", "socket", "sqlite3", "aiosqlite", "time", "random", "secrets", "ssl", "select"}
+DRIVERS = {"sqlite3", "aiosqlite"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(SOURCE).as_posix(), path
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, (
+                f"{path}: imports are absolute, so that they can be searched for"
+            )
+            base = node.module or ""
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(name: str) -> str:
+    """`ekiden.queue.store` and `queue/store.py` are both in the room `queue`."""
+    parts = name.removeprefix("ekiden.").split(".") if "/" not in name else name.split("/")
+    return parts[0].removesuffix(".py")
+
+
+def level(name: str) -> int | None:
+    return next((index for index, layer in enumerate(LAYERS) if name in layer), None)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules()])
+def test_imports_run_one_way(name: str) -> None:
+    mine = room(name)
+    if mine == "__init__":
+        return
+    assert level(mine) is not None, f"{name}: give the room {mine!r} its layer in LAYERS"
+    for target in imported(SOURCE / name):
+        if not target.startswith("ekiden."):
+            continue
+        other = room(target)
+        if other == mine or other.startswith("__"):
+            continue
+        theirs, ours = level(other), level(mine)
+        assert theirs is not None, f"{name} imports {target}, whose room has no layer"
+        assert ours is not None
+        assert theirs < ours, f"{name} (layer {ours}) imports {target} (layer {theirs})"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules()])
+def test_pure_modules_import_no_io(name: str) -> None:
+    if room(name) not in PURE_ROOMS and name not in PURE_FILES:
+        return
+    roots = {target.split(".")[0] for target in imported(SOURCE / name)}
+    assert not roots & IMPURE, f"{name} is pure: `now` and `jitter` are arguments"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in modules()])
+def test_the_database_driver_is_only_in_store(name: str) -> None:
+    roots = {target.split(".")[0] for target in imported(SOURCE / name)}
+    assert room(name) == "store" or not roots & DRIVERS
+
+
+@pytest.mark.parametrize("name", ["queue", "dkim"])
+def test_room_names_do_not_shadow_libraries(name: str) -> None:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    assert SOURCE not in Path(spec.origin).parents
