@@ -4,7 +4,7 @@ A rejection is a value, not an exception: a mailer meets thousands an hour. Thre
 of it, and `decide` (engine/decide.py) has one row for each:
 
 * `Accepted`: a 2xx after the final dot; the receiver has the message and the duty (RFC 5321 6.1).
-* `Rejected`: a valid reply that says no, with the stage it came at. The stage decides as much as the
+* `Rejected`: a valid reply that says no, with its stage. The stage decides as much as the
   words do.
 * `Broke`: no valid reply: refused, reset, timed out, malformed, no usable DNS. After the final dot
   the message may have been taken: then it is `in_doubt`.
