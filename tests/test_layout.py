@@ -70,7 +70,7 @@ def test_imports_run_one_way(name: str) -> None:
         if not target.startswith("ekiden.") or target == "ekiden.__version__":
             continue
         other = room(target)
-        if other == mine or other == "__version__":
+        if other in (mine, "__version__"):
             continue
         theirs, ours = level(other), level(mine)
         assert theirs is not None, f"{name} imports {target}, whose room has no layer"
