@@ -1,0 +1,81 @@
+"""The configuration: typed, frozen, documented in one place, refused with line and remedy.
+
+`load(path)` returns a `Config`; `example()` is the complete `config.toml`. Every other room takes
+its options as arguments: only `app`, `control` and `cli` see a `Config`.
+"""
+
+from ekiden.config.load import BadConfigError, Problem, load, loads
+from ekiden.config.pattern import first_match, matches, wrong_pattern
+from ekiden.config.render import example, reference
+from ekiden.config.schema import (
+    Bounce,
+    Config,
+    ConfigurationSet,
+    Control,
+    Events,
+    EventType,
+    Log,
+    QueueSettings,
+    Spool,
+)
+from ekiden.config.sending import (
+    Address,
+    Backoff,
+    Delivery,
+    DestinationLimits,
+    Dkim,
+    DkimKey,
+    Dns,
+    Limits,
+    Nameserver,
+    Network,
+    Pool,
+    Route,
+    SiteLimits,
+    Source,
+    Tls,
+    TlsDestination,
+    TlsPolicy,
+    TlsSite,
+)
+from ekiden.config.units import Rate
+
+__all__ = [
+    "Address",
+    "Backoff",
+    "BadConfigError",
+    "Bounce",
+    "Config",
+    "ConfigurationSet",
+    "Control",
+    "Delivery",
+    "DestinationLimits",
+    "Dkim",
+    "DkimKey",
+    "Dns",
+    "EventType",
+    "Events",
+    "Limits",
+    "Log",
+    "Nameserver",
+    "Network",
+    "Pool",
+    "Problem",
+    "QueueSettings",
+    "Rate",
+    "Route",
+    "SiteLimits",
+    "Source",
+    "Spool",
+    "Tls",
+    "TlsDestination",
+    "TlsPolicy",
+    "TlsSite",
+    "example",
+    "first_match",
+    "load",
+    "loads",
+    "matches",
+    "reference",
+    "wrong_pattern",
+]

@@ -1,0 +1,135 @@
+"""What each value alone cannot show: names that must exist, be unique, or agree with each other."""
+
+import ipaddress
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ekiden.config.locate import Path
+from ekiden.config.pattern import normal
+from ekiden.config.schema import Config
+from ekiden.config.sending import Backoff, Route
+
+SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path on Linux, without its final NUL
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A contradiction in an otherwise well-formed configuration."""
+
+    path: Path
+    what: str
+    remedy: str = ""
+
+
+def check(config: Config) -> Iterator[Found]:
+    """Yield every contradiction in `config`."""
+    yield from _names(config)
+    yield from _pools(config)
+    yield from _routes(config)
+    yield from _delivery(config)
+    if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
+        yield Found(
+            ("control", "socket"),
+            f"the path of a Unix socket has at most {SOCKET_PATH_BYTES} bytes",
+            "put it into a shorter directory, such as /run/ekiden",
+        )
+
+
+def _names(config: Config) -> Iterator[Found]:
+    yield from _unique("source", "name", (source.name for source in config.sources))
+    yield from _unique("pool", "name", (pool.name for pool in config.pools))
+    yield from _unique("route", "pattern", (normal(route.pattern) for route in config.routes))
+    pairs = ((normal(key.domain), normal(key.selector)) for key in config.dkim.keys)
+    seen: set[Hashable] = set()
+    for at, pair in enumerate(pairs):
+        if pair in seen:
+            what = f'the key "{pair[1]}" of {pair[0]} is given twice'
+            yield Found(("dkim", "key", at, "selector"), what, "give each key its own selector")
+        seen.add(pair)
+
+
+def _unique(section: str, key: str, values: Iterable[str]) -> Iterator[Found]:
+    seen: set[str] = set()
+    for at, value in enumerate(values):
+        path = (section, at, key)
+        if not value:
+            yield Found(path, "is empty", "give it a name")
+        elif value in seen:
+            yield Found(path, f'"{value}" is given twice', f"every {section} has its own {key}")
+        seen.add(value)
+
+
+def _pools(config: Config) -> Iterator[Found]:
+    sources = {source.name for source in config.sources}
+    pools = {pool.name for pool in config.pools}
+    defaults = 0
+    for at, pool in enumerate(config.pools):
+        if not pool.sources:
+            yield Found(("pool", at, "sources"), "a pool needs at least one source")
+        for position, name in enumerate(pool.sources):
+            if name not in sources:
+                yield Found(
+                    ("pool", at, "sources", position),
+                    f'there is no source "{name}"',
+                    _known("source", sources),
+                )
+        defaults += pool.default
+        if pool.default and defaults > 1:
+            yield Found(("pool", at, "default"), "there is a default pool already")
+    for name, chosen in config.configuration_sets.items():
+        if chosen.pool and chosen.pool not in pools:
+            path = ("configuration_set", name, "pool")
+            yield Found(path, f'there is no pool "{chosen.pool}"', _known("pool", pools))
+
+
+def _known(kind: str, names: set[str]) -> str:
+    return f"known: {', '.join(sorted(names))}" if names else f"add a [[{kind}]]"
+
+
+def _routes(config: Config) -> Iterator[Found]:
+    for at, route in enumerate(config.routes):
+        path = ("route", at)
+        if bool(route.user) != (route.password_file is not None):
+            key = "user" if route.user else "password_file"
+            yield Found((*path, key), "user and password_file belong together")
+        tls = route.tls or config.tls.policy
+        if route.user and tls not in {"required", "verified"} and not _local(route):
+            yield Found(
+                (*path, "tls" if route.tls else "user"),
+                f'a password would be sent with TLS "{tls}"',
+                'set tls = "verified"',
+            )
+    for name, chosen in config.configuration_sets.items():
+        domains = {normal(key.domain) for key in config.dkim.keys}
+        for position, domain in enumerate(chosen.dkim):
+            if normal(domain) not in domains:
+                yield Found(
+                    ("configuration_set", name, "dkim", position),
+                    f"there is no DKIM key of {domain}",
+                    "add a [[dkim.key]]",
+                )
+
+
+def _local(route: Route) -> bool:
+    if normal(route.host) == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(route.host).is_loopback
+    except ValueError:
+        return False
+
+
+def _delivery(config: Config) -> Iterator[Found]:
+    retry = config.delivery.retry
+    if isinstance(retry, Backoff):
+        if retry.first <= 0:
+            yield Found(("delivery", "retry", "first"), "must be longer than 0s")
+        if retry.ceiling < retry.first:
+            yield Found(("delivery", "retry", "ceiling"), "is shorter than the first delay")
+    else:
+        for position, delay in enumerate(retry):
+            if delay <= 0:
+                yield Found(("delivery", "retry", position), "must be longer than 0s")
+    if not config.events.types:
+        yield Found(("events", "types"), "no event would be written", "name at least one type")

@@ -1,0 +1,269 @@
+"""Every key of the configuration: its type, default, unit, meaning and reason, in one place.
+
+This file has the sections about what is kept, `sending.py` those about how mail leaves.
+
+`config.toml` and `docs/configuration.md` are generated from here (`python -m ekiden.config`), and
+`load` reads a file against it. A section's docstring is its introduction in both. To add a key, add
+a field with its `Key`; a test fails until `config.toml` has been generated again.
+
+Durations are float seconds and sizes int bytes in the program, strings with units in the file.
+`None` means "not set": the wider default applies.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from ekiden.config.keys import Key
+from ekiden.config.sending import (
+    Delivery,
+    Dkim,
+    Dns,
+    Limits,
+    Pool,
+    Route,
+    Source,
+    Tls,
+    TlsPolicy,
+)
+
+EventType: TypeAlias = Literal[
+    "accepted",
+    "delivered",
+    "deferred",
+    "bounced",
+    "expired",
+    "suppressed",
+    "cancelled",
+    "in_doubt",
+]
+
+
+_DAY = 86_400.0
+
+
+class Spool(msgspec.Struct, frozen=True, kw_only=True):
+    """The directory through which mail comes in and answers go out."""
+
+    directory: Annotated[
+        Path,
+        Key(
+            "Holds tmp/, new/, cur/, done/ and failed/; made when missing, on one filesystem.",
+            why="Relative paths, here and below, start at the directory of this file.",
+        ),
+    ] = Path("spool")
+    owners: Annotated[
+        tuple[str, ...],
+        Key(
+            "Users (names or numbers) whose files are taken, besides the daemon's own.",
+            why="A file in the spool is sent in your name: nobody else's is taken unasked.",
+            example='["www-data"]',
+        ),
+    ] = ()
+    rest: Annotated[
+        float,
+        Key(
+            "How long a file written directly into new/ must not change before it is taken.",
+            why="Writers should rename into new/; this protects those that do not.",
+            unit="duration",
+        ),
+    ] = 2.0
+    keep: Annotated[
+        float,
+        Key(
+            "How long finished jobs stay in done/ and failed/; 0s keeps them for ever.",
+            why="A month answers the questions that come after a campaign.",
+            unit="duration",
+        ),
+    ] = 30 * _DAY
+
+
+class QueueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The database that holds jobs, deliveries, attempts and suppressions."""
+
+    path: Annotated[
+        Path,
+        Key("The SQLite file; it needs a local disk, because network filesystems break its locks."),
+    ] = Path("ekiden.db")
+    group_time: Annotated[
+        float,
+        Key(
+            "The longest time that writes wait to be committed together.",
+            why="What a crash can send twice is what waits here: keep it small.",
+            unit="duration",
+            minimum=0.0,
+            maximum=1.0,
+        ),
+    ] = 0.01
+    group_rows: Annotated[
+        int,
+        Key(
+            "The most writes that are committed together.",
+            why="As for group_time; beyond 200 the sync no longer dominates.",
+            minimum=1,
+            maximum=10_000,
+        ),
+    ] = 200
+    keep: Annotated[
+        float,
+        Key(
+            "How long the deliveries of finished jobs stay in the database.",
+            why="A year of rows would slow nothing but backups; reports and events outlive them.",
+            unit="duration",
+        ),
+    ] = 30 * _DAY
+
+
+class Bounce(msgspec.Struct, frozen=True, kw_only=True):
+    """What replies mean, and when an address is no longer mailed."""
+
+    soft_count: Annotated[
+        int,
+        Key(
+            "Soft bounces after which an address is suppressed; 0 means never.",
+            why="Together with soft_span: a mailbox that was full once comes back.",
+            minimum=0,
+            maximum=1000,
+        ),
+    ] = 5
+    soft_span: Annotated[
+        float,
+        Key(
+            "The least time between the first and the last of them.",
+            why="Five retries in one bad night are one event, not five.",
+            unit="duration",
+        ),
+    ] = 7 * _DAY
+    rules: Annotated[
+        tuple[Path, ...],
+        Key(
+            "Files with your own rules; they are asked before the shipped ones.",
+            example='["bounce-rules.toml"]',
+        ),
+    ] = ()
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True):
+    """The event log: every delivery's fate as one JSON object per line (docs/events.md)."""
+
+    directory: Annotated[Path, Key("Where the files are written; made when missing.")] = Path(
+        "events"
+    )
+    types: Annotated[
+        tuple[EventType, ...],
+        Key("The types of events that are written.", why="Drop those that nobody reads."),
+    ] = (
+        "accepted",
+        "delivered",
+        "deferred",
+        "bounced",
+        "expired",
+        "suppressed",
+        "cancelled",
+        "in_doubt",
+    )
+    rotate: Annotated[
+        int,
+        Key(
+            "The size at which a file is closed and the next one begun.",
+            why="About 150,000 events: still opened by any tool.",
+            unit="size",
+            minimum=4096,
+        ),
+    ] = 100_000_000
+    keep: Annotated[
+        float,
+        Key(
+            "How long closed files are kept; 0s keeps them for ever.",
+            why="They hold addresses: keep them as long as your privacy notice says.",
+            unit="duration",
+        ),
+    ] = 90 * _DAY
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """How commands reach the running daemon."""
+
+    socket: Annotated[
+        Path,
+        Key(
+            "The Unix socket; only the daemon's own user and root may use it.",
+            why="Whoever reaches it can read addresses and stop mail.",
+        ),
+    ] = Path("ekiden.sock")
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What the daemon says on standard error."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Key("The least important line that is shown.", why="Deliveries are events, not log lines."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"],
+        Key("Lines for people or JSON; auto: for people on a terminal, JSON elsewhere."),
+    ] = "auto"
+
+
+class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Named settings that a job picks with `configuration_set`; what is unset stays as it is."""
+
+    pool: Annotated[str, Key("The pool its mail leaves through.", example='"news"')] = ""
+    priority: Annotated[
+        Literal["transactional", "bulk"] | None,
+        Key("The priority of jobs that state none.", example='"bulk"'),
+    ] = None
+    dkim: Annotated[
+        tuple[str, ...],
+        Key(
+            "The domains whose keys sign, instead of the From header's.", example='["example.com"]'
+        ),
+    ] = ()
+    tls: Annotated[
+        TlsPolicy | None,
+        Key("The least TLS policy for its mail.", example='"required"'),
+    ] = None
+    lifetime: Annotated[
+        float | None,
+        Key(
+            "How long its deliveries are retried before they expire.",
+            why="A one-time code is worthless after minutes.",
+            unit="duration",
+            minimum=1.0,
+            example='"12h"',
+        ),
+    ] = None
+
+
+class Config(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "sources": "source",
+        "pools": "pool",
+        "routes": "route",
+        "configuration_sets": "configuration_set",
+    },
+):
+    """The whole configuration; its paths are absolute once it has been loaded."""
+
+    spool: Annotated[Spool, Key("Where mail comes in.")] = Spool()
+    queue: Annotated[QueueSettings, Key("Where it waits.")] = QueueSettings()
+    delivery: Annotated[Delivery, Key("How it leaves.")] = Delivery()
+    limits: Annotated[Limits, Key("How much at once.")] = Limits()
+    sources: Annotated[tuple[Source, ...], Key("Addresses it leaves from.")] = ()
+    pools: Annotated[tuple[Pool, ...], Key("Sets of sources.")] = ()
+    routes: Annotated[tuple[Route, ...], Key("Where it goes instead of the MX.")] = ()
+    dns: Annotated[Dns, Key("Lookups.")] = Dns()
+    tls: Annotated[Tls, Key("Encryption.")] = Tls()
+    dkim: Annotated[Dkim, Key("Signatures.")] = Dkim()
+    bounce: Annotated[Bounce, Key("Replies and suppression.")] = Bounce()
+    configuration_sets: Annotated[
+        dict[str, ConfigurationSet], Key("Named settings.", example="newsletter")
+    ] = msgspec.field(default_factory=dict)
+    events: Annotated[Events, Key("The event log.")] = Events()
+    control: Annotated[Control, Key("The control socket.")] = Control()
+    log: Annotated[Log, Key("The daemon's log.")] = Log()
