@@ -46,7 +46,7 @@ class BadConfigError(ConfigError):
 
     def __init__(self, path: Path, problems: Iterable[Problem]) -> None:
         self.path = path
-        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.key)))
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         first = self.problems[0]
         what = f"{first.key}: {first.what}" if first.key else first.what
         super().__init__(what, where=place(path, first), remedy=first.remedy)
@@ -125,7 +125,7 @@ def _not_toml(error: Exception, text: str) -> Problem:
     """Return the problem of a file that is not TOML; the parser names the line in its message."""
     if isinstance(error, RecursionError):
         return Problem("", 0, "is nested too deeply")
-    words, _, where = str(error).partition(" (at line ")
+    words, _, where = str(error).removesuffix(" (at end of document)").partition(" (at line ")
     line = int(where.split(",")[0]) if where else text.count("\n") + 1
     return Problem(
         "", line, f"is not TOML: {printable(words)}", "see https://toml.io for the rules"
@@ -154,8 +154,9 @@ class _Reader:
             return None
         before = len(self.problems)
         known = {field.name: field for field in keys.fields(kind)}
-        for name in table.keys() - known.keys():
-            self._unknown(name, known, path)
+        for name in table:
+            if name not in known:
+                self._unknown(name, known, path)
         values: dict[str, Any] = {}
         for field in known.values():
             if field.name in table:

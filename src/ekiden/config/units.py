@@ -35,9 +35,9 @@ _BYTES: Final = {
 _PERIODS: Final = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 # Digits are bounded so that no text can become a number that overflows a float.
-_DURATION_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d|w)")
-_SIZE: Final = re.compile(r"(\d{1,9}(?:\.\d{1,6})?) ?([A-Za-z]{1,3})")
-_RATE: Final = re.compile(r"(\d{1,9}) ?/ ?([a-z]{1,3})")
+_DURATION_PART: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
+_SIZE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([A-Za-z]{1,3})")
+_RATE: Final = re.compile(r"([0-9]{1,9}) ?/ ?([a-z]{1,3})")
 
 
 @dataclass(frozen=True, slots=True)
