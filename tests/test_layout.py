@@ -13,8 +13,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "ekiden"
 LAYERS: list[set[str]] = [
     {"errors", "limits"},
     {"text"},
-    {"config", "smtp"},
-    {"message", "dkim", "bounce", "shaping"},
+    {"config", "smtp", "dkim"},  # message asks dkim for the canonical form of constant parts
+    {"message", "bounce", "shaping"},
     {"store"},
     {"queue", "lists"},
     {"events", "spool", "check", "sink"},

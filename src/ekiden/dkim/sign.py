@@ -1,0 +1,204 @@
+"""DKIM signatures (RFC 6376, RFC 8463), made in two steps.
+
+1. `Signer.prepare` chooses the fields, brings them into canonical form and hashes: a few
+   microseconds of Python.
+2. `Prepared.finish` does the private-key operations. `cryptography` releases the GIL there, so
+   `engine.signing` runs it on threads.
+
+What is fixed, and why:
+
+- relaxed/relaxed, SHA-256, never `l=` (RFC 6376 section 8.2: text could be appended).
+- **Oversigning.** Every field of `SIGNED_FIELDS` stands in `h=` once more than the message has it,
+  so that adding a second From or Subject breaks the signature (section 8.15, hostile.md M8).
+- With several keys each gets a field of its own over the same message; none covers another.
+- `t=` always, `x=` when a lifetime is configured: it bounds the time of a replay.
+
+A finished field is folded at 76 columns and ends in CRLF: prepend it to the message.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from ekiden.dkim.canonical import body_hash, relaxed_header
+from ekiden.dkim.keys import Algorithm, Key
+from ekiden.errors import ConfigError
+
+Header = tuple[bytes, bytes]
+
+SIGNED_FIELDS: Final = (
+    b"From",
+    b"To",
+    b"Cc",
+    b"Subject",
+    b"Date",
+    b"Message-ID",
+    b"Reply-To",
+    b"MIME-Version",
+    b"Content-Type",
+    b"Content-Transfer-Encoding",
+    b"List-Id",
+    b"List-Unsubscribe",
+    b"List-Unsubscribe-Post",
+)
+# Signed when present, not oversigned: a relay may rightly add its own.
+SIGNED_IF_PRESENT: Final = (
+    b"Sender",
+    b"In-Reply-To",
+    b"References",
+    b"Content-Language",
+    b"Feedback-ID",
+    b"X-Ekiden-Ref",
+)
+FOLD_COLUMN: Final = 76
+
+_PADDING: Final = PKCS1v15()
+_SHA256: Final = SHA256()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message ready for the private keys.
+
+    Args:
+        fields: Per key: the unfinished field (its `b=` empty, without CRLF) and what is signed.
+        keys: The keys, in the order of `fields`.
+    """
+
+    fields: tuple[tuple[bytes, bytes], ...]
+    keys: tuple[Key, ...]
+
+    def finish(self) -> bytes:
+        """Sign, and return the finished DKIM-Signature fields, each ending in CRLF."""
+        done = []
+        for (field, signed), key in zip(self.fields, self.keys, strict=True):
+            if isinstance(key.private, Ed25519PrivateKey):
+                # RFC 8463 section 3: PureEdDSA over the SHA-256 of the data.
+                signature = key.private.sign(hashlib.sha256(signed).digest())
+            else:
+                signature = key.private.sign(signed, _PADDING, _SHA256)
+            done.append(field + _folded_base64(signature) + b"\r\n")
+        return b"".join(done)
+
+
+class Signer:
+    """Signs messages of one identity with one or several keys.
+
+    Args:
+        keys: At least one; with both algorithms at once receivers verify what they know.
+        lifetime: Seconds from `t=` to `x=`; None leaves `x=` out.
+        oversigned: Fields signed once more often than present.
+
+    Raises:
+        ConfigError: No key, a lifetime that is not positive, or From is not among the fields.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[Key],
+        *,
+        lifetime: float | None = None,
+        oversigned: Iterable[bytes] = SIGNED_FIELDS,
+    ) -> None:
+        if not keys:
+            raise ConfigError("no DKIM key", remedy="make one with `ekiden dkim keygen`")
+        if lifetime is not None and lifetime < 1:
+            raise ConfigError(
+                f"a DKIM signature cannot live {lifetime} seconds",
+                remedy="set a lifetime of at least the retry schedule's length, or leave it out",
+            )
+        self.keys = tuple(keys)
+        self.lifetime = lifetime
+        self._oversigned = tuple(name.lower() for name in oversigned)
+        if b"from" not in self._oversigned:  # RFC 6376 section 5.4
+            raise ConfigError("DKIM must sign the From field", remedy="add From to the fields")
+        self._if_present = tuple(
+            name.lower() for name in SIGNED_IF_PRESENT if name.lower() not in self._oversigned
+        )
+        self._wanted = frozenset(self._oversigned + self._if_present)
+        self._names = {name.lower(): name for name in (*SIGNED_FIELDS, *SIGNED_IF_PRESENT)}
+        self._starts = tuple(
+            b"DKIM-Signature: v=1; a=%b; c=relaxed/relaxed;\r\n d=%b; s=%b;\r\n"
+            % (key.algorithm.value.encode(), key.domain.encode(), key.selector.encode())
+            for key in self.keys
+        )
+
+    @property
+    def cheap(self) -> bool:
+        """Whether every key is Ed25519: signing then costs less than a hop to a thread."""
+        return all(key.algorithm is Algorithm.ED25519 for key in self.keys)
+
+    def prepare(self, headers: Sequence[Header], hashed_body: bytes, now: float) -> Prepared:
+        """Choose, canonicalise and fold everything but the signatures.
+
+        Args:
+            headers: (name, value) in the message's order; a value is everything after the colon,
+                folded or not, without its last CRLF.
+            hashed_body: SHA-256 of the relaxed body: `canonical.body_hash(body)`.
+            now: UNIX seconds, for `t=` and `x=`.
+        """
+        listed, canonical = self._select(headers)
+        stamp = int(now)
+        times = b" t=%d;" % stamp
+        if self.lifetime is not None:
+            times += b" x=%d;" % (stamp + int(self.lifetime))
+        end = b"%b\r\n h=%b;\r\n bh=%b;\r\n b=" % (times, listed, base64.b64encode(hashed_body))
+        fields = []
+        for start in self._starts:
+            field = start + end
+            # The field itself is signed last, with an empty b= and without CRLF (section 3.7).
+            own = relaxed_header(b"dkim-signature", field[len(b"DKIM-Signature:") :])
+            fields.append((field, canonical + own))
+        return Prepared(tuple(fields), self.keys)
+
+    def sign(self, headers: Sequence[Header], body: bytes, now: float) -> bytes:
+        """Return the DKIM-Signature fields to prepend to the message, each ending in CRLF."""
+        return self.prepare(headers, body_hash(body), now).finish()
+
+    def _select(self, headers: Sequence[Header]) -> tuple[bytes, bytes]:
+        """Return the folded `h=` value and the canonical fields, each with CRLF."""
+        found: dict[bytes, list[Header]] = {}
+        wanted = self._wanted
+        for header in headers:
+            lower = header[0].lower()
+            if lower in wanted:
+                found.setdefault(lower, []).append(header)
+        names: list[bytes] = []
+        canonical: list[bytes] = []
+        for lower in self._oversigned:
+            present = found.get(lower, ())
+            # Several fields of one name are taken from the bottom up (section 5.4.2).
+            canonical.extend(relaxed_header(lower, value) for _, value in reversed(present))
+            names.extend([self._names.get(lower, lower)] * (len(present) + 1))
+        for lower in self._if_present:
+            for _, value in reversed(found.get(lower, ())):
+                canonical.append(relaxed_header(lower, value))
+                names.append(self._names[lower])
+        canonical.append(b"")
+        return _folded_list(names), b"\r\n".join(canonical)
+
+
+def _folded_list(names: list[bytes]) -> bytes:
+    """Join names by colons, folded after a colon (white space is allowed there, section 3.5)."""
+    lines: list[bytes] = []
+    line = b""
+    for name in names:
+        if line and len(line) + len(name) > FOLD_COLUMN - 5:
+            lines.append(line)
+            line = b""
+        line += name + b":"
+    lines.append(line[:-1])
+    return b"\r\n  ".join(lines)
+
+
+def _folded_base64(signature: bytes) -> bytes:
+    """Fold a signature: white space inside `b=` is ignored (section 3.5)."""
+    text = base64.b64encode(signature)
+    width = FOLD_COLUMN - 4
+    return b"\r\n  ".join(text[i : i + width] for i in range(0, len(text), width))
