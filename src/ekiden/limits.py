@@ -55,3 +55,15 @@ ATTACHMENT_BYTES: Final = 25 * 1024 * 1024
 ATTACHMENTS: Final = 100
 ROW_BYTES: Final = 256 * 1024  # one recipient with its merge data
 MERGE_FIELDS: Final = 500
+
+# --- The sink (mailbox simulator) ----------------------------------------------------------------
+SINK_CONNECTIONS: Final = 20_000  # at once, over all addresses
+SINK_COMMAND_OCTETS: Final = 2048  # RFC 5321 4.5.3.1.4 says 512; extensions lengthen it
+SINK_COMMANDS: Final = 100_000  # in one session
+SINK_BAD_COMMANDS: Final = 20  # in one session, then 421
+SINK_IDLE_TIMEOUT: Final = 300.0  # RFC 5321 4.5.3.2.7
+SINK_BUFFER_BYTES: Final = 64 * 1024  # read ahead, per session
+
+# --- The event log -------------------------------------------------------------------------------
+EVENT_BUFFER_BYTES: Final = 8 * 1024 * 1024  # waiting to be written; then the exporter waits
+EVENT_LINE_BYTES: Final = 64 * 1024  # searched back from the end for the last whole line

@@ -1,0 +1,543 @@
+"""One conversation of the sink: a provider's profile on the outside, behaviours by recipient.
+
+The order of judgement at RCPT is a receiver's: is the address well-formed, do we receive for its
+domain, are there too many recipients, is the client too fast, and only then the mailbox. Whatever
+is answered is recorded first, so that a client never believes more than the record says.
+"""
+
+import asyncio
+import hashlib
+import re
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from ekiden.sink.behaviours import Behaviour, Do, behaviour_of
+from ekiden.sink.ledger import Ledger
+from ekiden.sink.profiles import Profile, Profiles, reply_lines
+from ekiden.sink.record import Line, Record
+from ekiden.sink.wire import Wire, text
+
+# RFC 5321 section 4.1.2, leniently: Japanese carriers have addresses like a..b@docomo.ne.jp.
+_PATH: Final = re.compile(
+    rb'(?i:FROM|TO):\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"\s@]+)@[^<>\s@]+|)>(?:\s+(.*))?\Z', re.DOTALL
+)
+_MESSAGE_ID: Final = re.compile(
+    rb"^message-id:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_DKIM: Final = re.compile(rb"^dkim-signature:", re.IGNORECASE | re.MULTILINE)
+_OK: Final = b"250 2.1.0 Ok\r\n"
+_RCPT_OK: Final = b"250 2.1.5 Ok\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the behaviours take, in seconds (and the rate, per second).
+
+    Args:
+        greylist: From a first try until the address is taken.
+        throttle: The same for `throttle`.
+        slow: How late each reply of `slow` comes.
+        ratelimit: Messages per second that all `ratelimit` addresses of a provider take.
+    """
+
+    greylist: float = 3.0
+    throttle: float = 3.0
+    slow: float = 1.0
+    ratelimit: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all conversations of one sink share.
+
+    Args:
+        profiles: The providers.
+        ledger: Their memory.
+        record: Where lines go.
+        timing: The behaviours' seconds.
+        clock: UNIX seconds.
+        number: Gives each session its name.
+        keep: Stores a message (session, number in it, octets); None to forget it.
+        tls: The context for STARTTLS, or None.
+        hostname: What EHLO says when the address has no name of its own.
+        relay_check: At an address that plays one provider, refuse other providers' domains.
+        idle: Seconds of silence before a session is closed.
+        running: The tasks of all conversations.
+        connections: The most of them.
+    """
+
+    profiles: Profiles
+    ledger: Ledger
+    record: Record
+    timing: Timing
+    clock: Callable[[], float]
+    number: Callable[[], str]
+    keep: Callable[[str, int, bytes], None] | None
+    tls: ssl.SSLContext | None
+    hostname: str
+    relay_check: bool
+    idle: float
+    running: set[asyncio.Task[None]]
+    connections: int
+
+
+@dataclass(slots=True)
+class _Recipient:
+    address: str
+    behaviour: Behaviour
+    profile: Profile
+
+
+class Conversation(Wire):
+    """One session with a client.
+
+    Args:
+        shared: What the sink's conversations share.
+        profile: The provider that this address plays; None when the recipient decides.
+        hostname: The name of this address; empty for the sink's own.
+    """
+
+    def __init__(self, shared: Shared, profile: Profile | None, hostname: str = "") -> None:
+        size = (profile or shared.profiles.of("")).size
+        super().__init__(
+            hostname=hostname or shared.hostname,
+            tls=None if profile is not None and profile.tls == "none" else shared.tls,
+            size=size,
+            timeout=shared.idle,
+            running=shared.running,
+        )
+        self._shared = shared
+        self._bound = profile  # by the address, or by the first recipient
+        self._address_bound = profile is not None
+        self._entered = False
+        self._name = shared.number()
+        self._ehlo = self._tls = ""
+        self._sender: str | None = None
+        self._recipients: list[_Recipient] = []
+        self._tried = 0  # RCPT commands of this transaction
+        self._transactions = 0
+        self._messages = 0
+        self._chunks: list[bytes] = []
+        self._chunked = 0
+        self._local = self._peer = self._peer_host = ""
+        self._commands_known = {
+            b"EHLO": self._on_ehlo,
+            b"HELO": self._on_helo,
+            b"STARTTLS": self._on_starttls,
+            b"MAIL": self._on_mail,
+            b"RCPT": self._on_rcpt,
+            b"DATA": self._on_data,
+            b"BDAT": self._on_bdat,
+            b"RSET": self._on_rset,
+            b"NOOP": self._on_noop,
+            b"VRFY": self._on_vrfy,
+            b"QUIT": self._on_quit,
+        }
+
+    # --- the session ---------------------------------------------------------------------------
+
+    async def greet(self) -> None:
+        """Greet; or refuse a session over the cap of this provider for this client."""
+        transport = self.transport
+        if transport is None:
+            return
+        self._peer_host, peer_port = transport.get_extra_info("peername")[:2]
+        local_host, local_port = transport.get_extra_info("sockname")[:2]
+        self._peer, self._local = f"{self._peer_host}:{peer_port}", f"{local_host}:{local_port}"
+        if len(self._shared.running) > self._shared.connections:
+            self.gather(b"421 4.3.2 Too many connections\r\n")
+            await self.hang_up()
+        if self._bound is not None and not self._enter(self._bound):
+            await self._over_cap(self._bound)
+        words = (self._bound or self._shared.profiles.of("")).replies["greeting"].reply
+        self.gather(reply_lines(self._say(words)))
+        await self.flush()
+
+    def _enter(self, profile: Profile) -> bool:
+        if not self._shared.ledger.enter(profile.name, self._peer_host, profile.sessions):
+            return False
+        self._entered = True
+        self._write_frame("open", profile.name)
+        return True
+
+    async def _over_cap(self, profile: Profile) -> None:
+        words = self._say(profile.replies["session_cap"].reply)
+        self._write_frame("refused", profile.name, words)
+        self.gather(reply_lines(words))
+        await self.hang_up()
+
+    def farewell(self) -> None:
+        """Give the session back to the provider's count."""
+        if self._entered and self._bound is not None:
+            self._entered = False
+            self._shared.ledger.leave(self._bound.name, self._peer_host)
+            self._write_frame("close", self._bound.name)
+
+    def _write_frame(self, kind: str, provider: str, reply: str = "") -> None:
+        ledger = self._shared.ledger
+        self._shared.record.write(
+            Line(
+                kind=kind,
+                time=self._shared.clock(),
+                session=self._name,
+                provider=provider,
+                local=self._local,
+                peer=self._peer,
+                ehlo=self._ehlo,
+                tls=self._tls,
+                stage="connect",
+                reply=reply,
+                open=ledger.count(provider).open,
+                open_peer=ledger.open_at(provider, self._peer_host),
+            )
+        )
+
+    # --- commands ------------------------------------------------------------------------------
+
+    async def command(self, verb: bytes, argument: bytes) -> bool:
+        """Answer one command."""
+        answer = self._commands_known.get(verb)
+        if answer is None:
+            return False
+        await answer(argument)
+        return True
+
+    async def _on_ehlo(self, argument: bytes) -> None:
+        if not argument:
+            self.gather(b"501 5.5.4 Syntax: EHLO hostname\r\n")
+            return
+        self._ehlo, self._tls = text(argument), self.secured
+        self._begin()
+        profile = self._bound or self._shared.profiles.of("")
+        lines = [self.hostname, f"SIZE {self.size_limit}", *profile.extensions]
+        lines.append("ENHANCEDSTATUSCODES")
+        if self.tls_context is not None and not self._tls:
+            lines.append("STARTTLS")
+        self.gather(reply_lines("250 " + "\n".join(lines)))
+
+    async def _on_helo(self, argument: bytes) -> None:
+        if not argument:
+            self.gather(b"501 5.5.4 Syntax: HELO hostname\r\n")
+            return
+        self._ehlo = text(argument)
+        self._begin()
+        self.gather(f"250 {self.hostname}\r\n".encode())
+
+    async def _on_starttls(self, argument: bytes) -> None:
+        if self.tls_context is None or self.secured or argument:
+            self.gather(b"503 5.5.1 Error: STARTTLS is not for now\r\n")
+            return
+        self._ehlo = ""  # RFC 3207 section 4.2: all knowledge of the client is discarded
+        self._begin()
+        await self.smtp_STARTTLS("")
+
+    async def _on_rset(self, _argument: bytes) -> None:
+        self._begin()
+        self.gather(b"250 2.0.0 Ok\r\n")
+
+    async def _on_noop(self, _argument: bytes) -> None:
+        self.gather(b"250 2.0.0 Ok\r\n")
+
+    async def _on_vrfy(self, _argument: bytes) -> None:
+        self.gather(b"252 2.0.0 Send some mail, I'll try my best\r\n")
+
+    async def _on_quit(self, _argument: bytes) -> None:
+        # The session ends before the client hears of it: its next one finds the place free.
+        self.farewell()
+        self.gather(b"221 2.0.0 Bye\r\n")
+        await self.hang_up()
+
+    def _begin(self) -> None:
+        self._sender = None
+        self._recipients = []
+        self._tried = 0
+        self._chunks = []
+        self._chunked = 0
+
+    async def _on_mail(self, argument: bytes) -> None:
+        if not self._ehlo:
+            self.gather(b"503 5.5.1 Error: send HELO/EHLO first\r\n")
+            return
+        if self._sender is not None:
+            self.gather(b"503 5.5.1 Error: nested MAIL command\r\n")
+            return
+        profile = self._bound or self._shared.profiles.of("")
+        if profile.tls == "required" and self.tls_context is not None and not self._tls:
+            self._refuse("mail", profile.replies["tls_required"].reply)
+            return
+        found = _PATH.match(argument)
+        if found is None or argument[:1].upper() != b"F":
+            self.gather(b"501 5.5.4 Syntax: MAIL FROM:<address>\r\n")
+            return
+        wrong = self._parameters(found.group(2) or b"")
+        if wrong:
+            self.gather(wrong)
+            return
+        self._transactions += 1
+        if self._transactions > profile.messages and self._bound is not None:
+            self._sender = text(found.group(1))
+            self._refuse("mail", profile.replies["message_cap"].reply)
+            await self.hang_up()
+        self._sender = text(found.group(1))
+        self.gather(_OK)
+
+    def _parameters(self, raw: bytes) -> bytes:
+        for parameter in raw.upper().split():
+            key, _, value = parameter.partition(b"=")
+            if key == b"SIZE" and value.isdigit():
+                if int(value) > self.size_limit:
+                    return b"552 5.3.4 Message size exceeds fixed limit\r\n"
+            elif not (
+                (key == b"BODY" and value in {b"7BIT", b"8BITMIME", b"BINARYMIME"})
+                or (key == b"SMTPUTF8" and not value)
+            ):
+                return b"555 5.5.4 MAIL FROM parameter not recognized\r\n"
+        return b""
+
+    async def _on_rcpt(self, argument: bytes) -> None:
+        if self._sender is None:
+            self.gather(b"503 5.5.1 Error: need MAIL command\r\n")
+            return
+        found = _PATH.match(argument)
+        if found is None or argument[:1].upper() != b"T" or not found.group(1) or found.group(2):
+            self.gather(b"501 5.1.3 Syntax: RCPT TO:<address>\r\n")
+            return
+        address = text(found.group(1))
+        profile = self._shared.profiles.of(address.rpartition("@")[2])
+        if self._bound is None:
+            # At an address that plays everybody, the first recipient says whom.
+            self._bound = profile
+            if not self._enter(profile):
+                await self._over_cap(profile)
+        self._tried += 1
+        await self._judge(_Recipient(address, behaviour_of(address.rpartition("@")[0]), profile))
+
+    async def _judge(self, recipient: _Recipient) -> None:
+        profile, shared = recipient.profile, self._shared
+        if profile is not self._bound and self._address_bound and shared.relay_check:
+            self._refuse("rcpt", profile.replies["relay"].reply, recipient)
+        elif self._tried > profile.recipients:
+            self._refuse("rcpt", profile.replies["recipient_cap"].reply, recipient)
+        elif not shared.ledger.admit((profile.name, self._peer_host), profile.rate, shared.clock()):
+            self._refuse("rcpt", profile.replies["ratelimit"].reply, recipient)
+        else:
+            await self._behave(recipient)
+
+    async def _behave(self, recipient: _Recipient) -> None:
+        behaviour = recipient.behaviour
+        if behaviour.do is Do.SLOW:
+            await self.flush()
+            await asyncio.sleep(self._shared.timing.slow)
+        elif behaviour.do in {Do.CLOSE, Do.RESET}:
+            self._note("rcpt", "", recipient, answered=False)
+            await self.hang_up(reset=behaviour.do is Do.RESET)
+        elif behaviour.do is Do.RAW:
+            self._note("rcpt", text(behaviour.raw[:80]), recipient)
+            self.gather(behaviour.raw)
+            return
+        refusal, seconds = self._refusal(recipient)
+        if refusal:
+            self._refuse("rcpt", refusal, recipient, seconds)
+            if refusal.startswith("421"):
+                await self.hang_up()  # RFC 5321 section 3.8
+            return
+        self._recipients.append(recipient)
+        self.gather(_RCPT_OK)
+
+    def _refusal(self, recipient: _Recipient) -> tuple[str, float]:
+        """Return the words with which RCPT is refused ("" = taken), and the seconds to wait."""
+        behaviour, profile, shared = recipient.behaviour, recipient.profile, self._shared
+        words = profile.replies[behaviour.words].reply
+        now = shared.clock()
+        key = (behaviour.name, self._peer_host, self._sender or "", recipient.address)
+        if behaviour.do is Do.REFUSE:
+            return words, 0.0
+        if behaviour.do is Do.ONCE:
+            return (words if shared.ledger.first_seen(key, now)[1] else ""), 0.0
+        if behaviour.do is Do.RATE:
+            free = shared.ledger.admit(("ratelimit", profile.name), shared.timing.ratelimit, now)
+            return ("" if free else words), 0.0
+        if behaviour.do is Do.DELAY:
+            timing = shared.timing
+            delay = timing.greylist if behaviour.name == "greylist" else timing.throttle
+            left = shared.ledger.first_seen(key, now)[0] + delay - now
+            return (words if left > 0 else ""), left
+        return "", 0.0
+
+    # --- the message ---------------------------------------------------------------------------
+
+    async def _on_data(self, argument: bytes) -> None:
+        if argument:
+            self.gather(b"501 5.5.4 Syntax: DATA\r\n")
+            return
+        if self._chunks:
+            self.gather(b"503 5.5.1 Error: BDAT has begun\r\n")
+            return
+        if self._sender is None or not self._recipients:
+            # RFC 2920 section 3.1: with all recipients refused a client may still send DATA.
+            self.gather(b"554 5.5.1 Error: no valid recipients\r\n")
+            return
+        self.gather(b"354 End data with <CR><LF>.<CR><LF>\r\n")
+        await self._take(await self.body())
+
+    async def _on_bdat(self, argument: bytes) -> None:
+        """RFC 3030 section 2: octets follow the command, without a 354 and without dots."""
+        size, _, last = argument.partition(b" ")
+        if not size.isdigit() or last.upper() not in {b"", b"LAST"} or len(size) > 12:
+            self.gather(b"501 5.5.4 Syntax: BDAT size [LAST]\r\n")
+            await self.hang_up()
+        await self.flush()
+        left = int(size)
+        while left:
+            part = await self._reader.read(min(left, 256 * 1024))
+            if not part:
+                raise asyncio.IncompleteReadError(b"", left)
+            left -= len(part)
+            self._chunked += len(part)
+            if self._chunked <= self.size_limit:
+                self._chunks.append(part)
+        if self._sender is None or not self._recipients:
+            self._begin()
+            self.gather(b"554 5.5.1 Error: no valid recipients\r\n")
+        elif not last:
+            self.gather(f"250 2.0.0 {int(size)} octets received\r\n".encode())
+        else:
+            message = b"".join(self._chunks)
+            await self._take(message if self._chunked <= self.size_limit else None, bdat=True)
+
+    async def _take(self, message: bytes | None, *, bdat: bool = False) -> None:
+        recipients = self._recipients
+        if message is None:
+            for recipient in recipients:
+                self._note("body", recipient.profile.replies["toolarge"].reply, recipient)
+            self._answer(recipients[0], recipients[0].profile.replies["toolarge"].reply)
+        elif not bdat and message.count(b"\n") != message.count(b"\r\n"):
+            # RFC 5321 section 2.3.8; how SMTP smuggling begins.
+            words = "550 5.6.11 Bare LF in the message"
+            for recipient in recipients:
+                self._note("body", words, recipient)
+            self._answer(recipients[0], words)
+        else:
+            await self._settle(recipients, message)
+        self._begin()
+
+    async def _settle(self, recipients: list[_Recipient], message: bytes) -> None:
+        # One reply speaks for all recipients: the first that refuses decides (RFC 5321 4.2.5).
+        decisive = next(
+            (one for one in recipients if one.behaviour.do is not Do.ACCEPT), recipients[0]
+        )
+        behaviour, profile = decisive.behaviour, decisive.profile
+        words = self._say(
+            profile.replies[
+                behaviour.words if behaviour.do is Do.REFUSE_BODY else "accepted"
+            ].reply,
+            decisive,
+        )
+        if behaviour.do is Do.SLOW:
+            await asyncio.sleep(self._shared.timing.slow)
+        taken = behaviour.do is not Do.REFUSE_BODY
+        if taken:
+            self._messages += 1
+            if self._shared.keep is not None:
+                self._shared.keep(self._name, self._messages, message)
+        dropped = behaviour.do is Do.DROP
+        head, _, _ = message.partition(b"\r\n\r\n")
+        identity = _MESSAGE_ID.search(head)
+        facts = _Facts(
+            size=len(message),
+            sha256=hashlib.sha256(message).hexdigest(),
+            message_id=text(identity.group(1).strip()) if identity else "",
+            dkim=len(_DKIM.findall(head)),
+        )
+        for recipient in recipients:
+            self._note("body", words, recipient, taken=taken, answered=not dropped, facts=facts)
+        if dropped:
+            await self.hang_up()
+        if behaviour.do is Do.RAW_BODY:
+            self.gather(behaviour.raw)
+        else:
+            self.gather(reply_lines(words))
+
+    # --- saying and recording ------------------------------------------------------------------
+
+    def _say(self, words: str, recipient: _Recipient | None = None, seconds: float = 0.0) -> str:
+        if "{" not in words:
+            return words
+        address = recipient.address if recipient else ""
+        sender = self._sender or ""
+        return words.format(
+            recipient=address,
+            domain=address.rpartition("@")[2],
+            sender=sender,
+            sender_domain=sender.rpartition("@")[2],
+            peer=self._peer_host,
+            host=self.hostname,
+            seconds=max(1, round(seconds + 0.5)),
+            size=self.size_limit,
+            queue_id=f"{self._name}.{self._messages}",
+        )
+
+    def _answer(self, recipient: _Recipient | None, words: str) -> None:
+        self.gather(reply_lines(self._say(words, recipient)))
+
+    def _refuse(
+        self, stage: str, words: str, recipient: _Recipient | None = None, seconds: float = 0.0
+    ) -> None:
+        said = self._say(words, recipient, seconds)
+        self._note(stage, said, recipient)
+        self.gather(reply_lines(said))
+
+    def _note(
+        self,
+        stage: str,
+        reply: str,
+        recipient: _Recipient | None,
+        *,
+        taken: bool = False,
+        answered: bool = True,
+        facts: "_Facts | None" = None,
+    ) -> None:
+        shared = self._shared
+        profile = recipient.profile if recipient else self._bound
+        provider = profile.name if profile else ""
+        counts = shared.ledger.count(provider)
+        if taken:
+            counts.accepted += 1
+        else:
+            counts.rejected += 1
+        facts = facts or _NO_FACTS
+        shared.record.write(
+            Line(
+                kind="transaction",
+                time=shared.clock(),
+                session=self._name,
+                provider=provider,
+                local=self._local,
+                peer=self._peer,
+                ehlo=self._ehlo,
+                tls=self._tls,
+                sender=self._sender or "",
+                recipient=recipient.address if recipient else "",
+                stage=stage,
+                reply=reply,
+                accepted=taken,
+                answered=answered,
+                size=facts.size,
+                sha256=facts.sha256,
+                message_id=facts.message_id,
+                dkim=facts.dkim,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    size: int = 0
+    sha256: str = ""
+    message_id: str = ""
+    dkim: int = 0
+
+
+_NO_FACTS: Final = _Facts()
