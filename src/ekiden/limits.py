@@ -19,6 +19,11 @@ DOT_TIMEOUT: Final = 600.0  # 4.5.3.2.6, from the final dot to its reply
 QUIT_TIMEOUT: Final = 5.0  # nothing is lost by not waiting
 RSET_TIMEOUT: Final = 30.0
 
+# --- SMTP client: writing ---------------------------------------------------------------------
+WRITE_PORTION_BYTES: Final = 64 * 1024  # content handed to the transport at once
+BDAT_PIPELINED_BYTES: Final = 256 * 1024  # content sent before RCPT is answered
+TLS_SESSIONS_KEPT: Final = 5_000  # for resumption; one per receiving host
+
 # --- SMTP replies (RFC 5321 section 4.5.3.1.5 allows 512 per line; the world sends more) -------
 REPLY_LINE_BYTES: Final = 4096
 REPLY_LINES: Final = 256
@@ -34,6 +39,9 @@ DNS_TTL_MIN: Final = 30.0
 DNS_TTL_MAX: Final = 86_400.0
 DNS_NEGATIVE_TTL: Final = 300.0
 DNS_CACHE_ENTRIES: Final = 50_000
+DNS_FAILURE_TTL: Final = 60.0  # SERVFAIL, time-out: asked again sooner than a clear "no"
+DNS_ALIASES: Final = 8  # CNAMEs followed, beyond those in one answer
+DNS_QUESTIONS_AT_ONCE: Final = 200
 
 # --- Addresses (RFC 5321 section 4.5.3.1) ------------------------------------------------------
 LOCAL_PART_OCTETS: Final = 64
@@ -67,3 +75,11 @@ SINK_BUFFER_BYTES: Final = 64 * 1024  # read ahead, per session
 # --- The event log -------------------------------------------------------------------------------
 EVENT_BUFFER_BYTES: Final = 8 * 1024 * 1024  # waiting to be written; then the exporter waits
 EVENT_LINE_BYTES: Final = 64 * 1024  # searched back from the end for the last whole line
+
+# --- The control socket --------------------------------------------------------------------------
+CONTROL_CONNECTIONS: Final = 32  # commands at once
+CONTROL_CONNECT_TIMEOUT: Final = 5.0
+CONTROL_READ_TIMEOUT: Final = 60.0  # until a whole request has come; an idle peer is hung up on
+CONTROL_WRITE_TIMEOUT: Final = 30.0  # until the peer has taken a line
+CONTROL_ANSWER_TIMEOUT: Final = 600.0  # cancelling a job of millions takes a while
+CONTROL_ANSWER_BYTES: Final = 16 * 1024 * 1024  # one line of an answer

@@ -1,0 +1,282 @@
+"""What can be asked of a queue, and what is answered: one frozen type per question and answer.
+
+The same questions are answered by a running daemon (through its socket) and by a command that has
+opened the database itself; so a command never needs to know which of the two it talks to. A
+`Question` has one answer, a `Listing` has a stream of them. The class knows its answer's type and
+its name on the wire.
+
+Times are UNIX seconds; `None` means "never" or "not set". All text that came from outside is
+printable ASCII or escaped before it gets here.
+"""
+
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What questions and listings share: a name, and the type of the answer."""
+
+    method: ClassVar[str] = ""
+
+    @classmethod
+    def answer_type(cls) -> Any:
+        """Return the type of the answer, or of each answer of a listing."""
+        return get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]  # set by Generic
+
+
+class Question(_Request, Generic[T], frozen=True):
+    """A request with one answer."""
+
+
+class Listing(_Request, Generic[T], frozen=True):
+    """A request with a stream of answers."""
+
+
+# --- Answers ------------------------------------------------------------------------------------
+
+
+class EngineView(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the running daemon knows."""
+
+    pid: int
+    version: str
+    started_at: float
+    sessions: int
+    max_sessions: int
+    destinations: int  # known to the scheduler now
+    trouble: str = ""  # why nothing is claimed, such as a full disk; "" when all is well
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole queue in a few figures."""
+
+    engine: EngineView | None
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    deferred: int
+    oldest: float | None
+    next_due: float | None
+    suspensions: int
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job and how far it is."""
+
+    id: int
+    uid: str
+    name: str
+    state: str
+    priority: str
+    mail_from: str
+    from_domain: str
+    configuration_set: str
+    pool: str
+    created_at: float
+    send_at: float
+    expires_at: float
+    deliver_by: float | None
+    spool_name: str
+    total: int
+    refused: int
+    counts: dict[str, int]
+
+
+class BacklogView(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for one destination, and why."""
+
+    destination: str
+    ready: int
+    deferred: int
+    sending: int
+    held: int
+    oldest: float | None
+    next_due: float | None
+    why: str
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a delivery."""
+
+    at: float
+    seconds: float
+    outcome: str
+    stage: str
+    code: int
+    reply: str
+    klass: str
+    rule: str
+    source: str
+    site: str
+    host: str
+    tls: str
+
+
+class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to one recipient, with every try."""
+
+    id: int
+    job: int
+    job_name: str
+    recipient: str
+    destination: str
+    state: str
+    due_at: float | None
+    finished_at: float | None
+    attempts: tuple[AttemptView, ...]
+
+
+class SuspensionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Destinations to which nothing is sent for now."""
+
+    pattern: str
+    since: float
+    until: float | None
+    reason: str
+
+
+class SuppressionView(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that is not mailed."""
+
+    address: str
+    reason: str
+    scope: str = ""
+    job: int | None = None
+    at: float = 0.0
+    note: str = ""
+
+
+class ImportView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch of addresses."""
+
+    added: int
+    known: int
+
+
+# --- Requests -----------------------------------------------------------------------------------
+
+
+class Status(Question[StatusView], frozen=True):
+    """The figures of `ekiden status`."""
+
+    method: ClassVar[str] = "status"
+
+
+class Jobs(Question[list[JobView]], frozen=True):
+    """The newest jobs, in all or some states."""
+
+    method: ClassVar[str] = "jobs"
+    states: tuple[str, ...] = ()
+    limit: int = 100
+
+
+class ShowJob(Question[JobView], frozen=True):
+    """One job, by its number, identity or name."""
+
+    method: ClassVar[str] = "job.show"
+    job: str
+
+
+class PauseJob(Question[JobView], frozen=True):
+    """Start no delivery of a job until it is resumed."""
+
+    method: ClassVar[str] = "job.pause"
+    job: str
+
+
+class ResumeJob(Question[JobView], frozen=True):
+    """Go on with a paused job."""
+
+    method: ClassVar[str] = "job.resume"
+    job: str
+
+
+class CancelJob(Question[JobView], frozen=True):
+    """Cancel everything of a job that has not been sent."""
+
+    method: ClassVar[str] = "job.cancel"
+    job: str
+
+
+class Backlog(Question[list[BacklogView]], frozen=True):
+    """What waits, by destination, the longest queues first."""
+
+    method: ClassVar[str] = "queue"
+    pattern: str = "*"
+    limit: int = 100
+
+
+class Deliveries(Question[list[DeliveryView]], frozen=True):
+    """All deliveries to one recipient."""
+
+    method: ClassVar[str] = "delivery"
+    recipient: str
+
+
+class Suspend(Question[SuspensionView], frozen=True):
+    """Send nothing to some destinations, until a time or until told otherwise."""
+
+    method: ClassVar[str] = "suspend"
+    pattern: str
+    until: float | None = None
+    reason: str = ""
+
+
+class Unsuspend(Question[bool], frozen=True):
+    """Lift a suspension; answers whether there was one."""
+
+    method: ClassVar[str] = "unsuspend"
+    pattern: str
+
+
+class Suspensions(Question[list[SuspensionView]], frozen=True):
+    """Every suspension in force."""
+
+    method: ClassVar[str] = "suspensions"
+
+
+class ListSuppressions(Listing[SuppressionView], frozen=True):
+    """Suppressed addresses in alphabetical order, those that contain a text."""
+
+    method: ClassVar[str] = "suppressions.list"
+    containing: str = ""
+    reason: str = ""
+    limit: int | None = None
+
+
+class AddSuppressions(Question[ImportView], frozen=True):
+    """Suppress addresses; a batch is one transaction."""
+
+    method: ClassVar[str] = "suppressions.add"
+    entries: tuple[SuppressionView, ...]
+    source: Literal["manual", "import"] = "manual"
+
+
+class RemoveSuppression(Question[bool], frozen=True):
+    """Mail an address again; answers whether it was suppressed."""
+
+    method: ClassVar[str] = "suppressions.remove"
+    address: str
+
+
+REQUESTS: dict[str, type[_Request]] = {
+    kind.method: kind
+    for kind in (
+        Status,
+        Jobs,
+        ShowJob,
+        PauseJob,
+        ResumeJob,
+        CancelJob,
+        Backlog,
+        Deliveries,
+        Suspend,
+        Unsuspend,
+        Suspensions,
+        ListSuppressions,
+        AddSuppressions,
+        RemoveSuppression,
+    )
+}
