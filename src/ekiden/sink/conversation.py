@@ -15,7 +15,7 @@ from typing import Final
 
 from ekiden.sink.behaviours import Behaviour, Do, behaviour_of
 from ekiden.sink.ledger import Ledger
-from ekiden.sink.profiles import Profile, Profiles, reply_lines
+from ekiden.sink.profiles import GENERIC, Profile, Profiles, reply_lines
 from ekiden.sink.record import Line, Record
 from ekiden.sink.wire import Wire, text
 
@@ -97,9 +97,12 @@ class Conversation(Wire):
         shared: What the sink's conversations share.
         profile: The provider that this address plays; None when the recipient decides.
         hostname: The name of this address; empty for the sink's own.
+        site: Whose caps are counted here; empty for the profile's name.
     """
 
-    def __init__(self, shared: Shared, profile: Profile | None, hostname: str = "") -> None:
+    def __init__(
+        self, shared: Shared, profile: Profile | None, hostname: str = "", site: str = ""
+    ) -> None:
         size = (profile or shared.profiles.of("")).size
         super().__init__(
             hostname=hostname or shared.hostname,
@@ -110,6 +113,7 @@ class Conversation(Wire):
         )
         self._shared = shared
         self._bound = profile  # by the address, or by the first recipient
+        self._site = site or (profile.name if profile is not None else "")
         self._address_bound = profile is not None
         self._entered = False
         self._name = shared.number()
@@ -156,7 +160,9 @@ class Conversation(Wire):
         await self.flush()
 
     def _enter(self, profile: Profile) -> bool:
-        if not self._shared.ledger.enter(profile.name, self._peer_host, profile.sessions):
+        if not self._shared.ledger.enter(
+            profile.name, self._site, self._peer_host, profile.sessions
+        ):
             return False
         self._entered = True
         self._write_frame("open", profile.name)
@@ -172,7 +178,7 @@ class Conversation(Wire):
         """Give the session back to the provider's count."""
         if self._entered and self._bound is not None:
             self._entered = False
-            self._shared.ledger.leave(self._bound.name, self._peer_host)
+            self._shared.ledger.leave(self._bound.name, self._site, self._peer_host)
             self._write_frame("close", self._bound.name)
 
     def _write_frame(self, kind: str, provider: str, reply: str = "") -> None:
@@ -183,6 +189,7 @@ class Conversation(Wire):
                 time=self._shared.clock(),
                 session=self._name,
                 provider=provider,
+                site=self._site,
                 local=self._local,
                 peer=self._peer,
                 ehlo=self._ehlo,
@@ -190,7 +197,7 @@ class Conversation(Wire):
                 stage="connect",
                 reply=reply,
                 open=ledger.count(provider).open,
-                open_peer=ledger.open_at(provider, self._peer_host),
+                open_peer=ledger.open_at(self._site, self._peer_host),
             )
         )
 
@@ -309,6 +316,8 @@ class Conversation(Wire):
         if self._bound is None:
             # At an address that plays everybody, the first recipient says whom.
             self._bound = profile
+            domain = address.rpartition("@")[2].casefold()
+            self._site = domain if profile.name == GENERIC else profile.name
             if not self._enter(profile):
                 await self._over_cap(profile)
         self._tried += 1
@@ -514,6 +523,7 @@ class Conversation(Wire):
                 time=shared.clock(),
                 session=self._name,
                 provider=provider,
+                site=self._site,
                 local=self._local,
                 peer=self._peer,
                 ehlo=self._ehlo,

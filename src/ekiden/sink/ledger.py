@@ -1,8 +1,9 @@
 """The ledger: what the simulated providers remember between conversations.
 
-Concurrent sessions and rates are counted per provider *and* client address, as receivers do; the
-counts per provider are kept beside them so that a test can see every instant. Times are UNIX
-seconds and are arguments. Everything that grows with the outside is bounded.
+Concurrent sessions and rates are counted per site *and* client address, as receivers do; a site is
+a provider, or one of the many small receivers that share the generic profile. The counts per
+provider are kept beside them so that a test can see every instant. Times are UNIX seconds and are
+arguments. Everything that grows with the outside is bounded.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -70,27 +71,27 @@ class Ledger:
         """Return the provider's counts, made on first use."""
         return self.providers.setdefault(provider, ProviderCount())
 
-    def open_at(self, provider: str, peer: str) -> int:
-        """Return how many sessions `peer` has open at `provider`."""
-        return self._open[provider, peer]
+    def open_at(self, site: str, peer: str) -> int:
+        """Return how many sessions `peer` has open at `site`."""
+        return self._open[site, peer]
 
-    def enter(self, provider: str, peer: str, cap: int) -> bool:
-        """Admit one more session of `peer`, unless it has `cap` already."""
+    def enter(self, provider: str, site: str, peer: str, cap: int) -> bool:
+        """Admit one more session of `peer` at `site`, unless it has `cap` there already."""
         counts = self.count(provider)
-        if self._open[provider, peer] >= cap:
+        if self._open[site, peer] >= cap:
             counts.refused_sessions += 1
             return False
-        self._open[provider, peer] += 1
+        self._open[site, peer] += 1
         counts.open += 1
         counts.sessions += 1
         counts.peak = max(counts.peak, counts.open)
         return True
 
-    def leave(self, provider: str, peer: str) -> None:
+    def leave(self, provider: str, site: str, peer: str) -> None:
         """A session that was admitted has ended."""
-        self._open[provider, peer] -= 1
-        if self._open[provider, peer] <= 0:
-            del self._open[provider, peer]
+        self._open[site, peer] -= 1
+        if self._open[site, peer] <= 0:
+            del self._open[site, peer]
         self.count(provider).open -= 1
 
     def admit(self, key: tuple[str, str], rate: float, now: float) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 GENERIC: Final = "generic"
-QUEUE_ID: Final = "{queue_id}"
+_REMEMBERED: Final = 100_000  # domains whose profile is not looked up twice
 
 
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,15 +59,23 @@ class Profiles:
 
     by_name: Mapping[str, Profile]
     hosted: Mapping[str, str] = field(default_factory=dict)
+    _known: dict[str, Profile] = field(default_factory=dict, repr=False)
 
     def of(self, domain: str) -> Profile:
         """Return the profile that plays the receiver of `domain`."""
-        known = domain.casefold().rstrip(".")
-        name = self.hosted.get(known)
+        profile = self._known.get(domain)
+        if profile is None:
+            profile = self._find(domain.casefold().rstrip("."))
+            if len(self._known) < _REMEMBERED:
+                self._known[domain] = profile
+        return profile
+
+    def _find(self, domain: str) -> Profile:
+        name = self.hosted.get(domain)
         if name is not None:
             return self.by_name[name]
         for profile in self.by_name.values():
-            if profile.name != GENERIC and any(fnmatchcase(known, g) for g in profile.domains):
+            if profile.name != GENERIC and any(fnmatchcase(domain, g) for g in profile.domains):
                 return profile
         return self.by_name[GENERIC]
 

@@ -25,6 +25,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         time: UNIX seconds.
         session: The session's number, as text, unique in the record of one run.
         provider: The profile that plays the receiver; empty while it is not known yet.
+        site: Whose caps are counted: the provider, or one of the small receivers that share the
+            generic profile.
         local: The address and port connected to.
         peer: The client's address and port.
         ehlo: The name that the client gave.
@@ -40,13 +42,14 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         message_id: The Message-ID header, as it stands.
         dkim: How many DKIM-Signature fields the message has.
         open: Sessions of this provider open after this line; for open and close.
-        open_peer: The same, counting the peer's address only.
+        open_peer: Sessions of this peer's address open at this site: what the cap counts.
     """
 
     kind: str
     time: float
     session: str
     provider: str = ""
+    site: str = ""
     local: str = ""
     peer: str = ""
     ehlo: str = ""

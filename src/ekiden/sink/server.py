@@ -35,12 +35,14 @@ class Place:
         port: 0 takes a free one (`Sink.addresses` tells which).
         profile: The provider that answers there; empty when the recipient's domain decides.
         name: The host name it gives itself; empty for the sink's own.
+        site: Places with the same site share its caps; empty: all places of one profile do.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     profile: str = ""
     name: str = ""
+    site: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class Sink:
 
         try:
             return await asyncio.get_running_loop().create_server(
-                lambda: Conversation(shared, profile, place.name),
+                lambda: Conversation(shared, profile, place.name, place.site),
                 place.host,
                 place.port,
                 backlog=1024,

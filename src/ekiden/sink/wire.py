@@ -28,7 +28,8 @@ from ekiden import limits
 _BAD_SYNTAX: Final = b"500 5.5.2 Error: bad syntax\r\n"
 _TOO_LONG: Final = b"500 5.5.2 Error: command line too long\r\n"
 _UNKNOWN: Final = b"500 5.5.1 Error: command not recognized\r\n"
-_END: Final = b".\r\n"
+_END: Final = b"\r\n.\r\n"
+_BEGINS: Final = tuple(_END[:length] for length in range(1, len(_END)))
 
 # aiosmtpd logs every command at INFO; the sink has its record for that.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -178,28 +179,35 @@ class Wire(SMTP):
         Returns:
             The message with its last CRLF; None when it is over the size limit.
         """
-        parts: list[bytes] = []
-        length, tail = 0, b"\r\n"
         await self.flush()
-        while True:
+        # The CRLF before the dot may be the one that ended the DATA command, or stand in the very
+        # first bytes: these are read singly until the terminator cannot begin in them any more.
+        head = bytearray(b"\r\n")
+        while head.endswith(_BEGINS):
+            head += await self._reader.readexactly(1)
+            if head.endswith(_END):
+                whole: bytes | None = bytes(head)
+                break
+        else:
+            whole = await self._rest(bytes(head))
+        if whole is None:
+            return None
+        return whole[: -len(b".\r\n")].replace(b"\r\n.", b"\r\n")[2:]
+
+    async def _rest(self, head: bytes) -> bytes | None:
+        parts, length, ended = [head], len(head), False
+        while not ended:
             try:
                 part = await self._reader.readuntil(_END)
                 ended = True
             except asyncio.LimitOverrunError as error:
                 part = await self._reader.readexactly(error.consumed)
-                ended = False
             length += len(part)
-            tail = (tail + part)[-5:] if len(part) < 5 else part[-5:]
-            if length <= self.size_limit:
+            if length <= self.size_limit + len(_END):
                 parts.append(part)
-            if ended and tail == b"\r\n.\r\n":
-                break
-        if length > self.size_limit + len(_END):
-            return None
-        whole = b"".join(parts)[: -len(_END)]
-        if whole.startswith(b"."):
-            whole = whole[1:]
-        return whole.replace(b"\r\n.", b"\r\n")
+            else:
+                parts.clear()  # refused at the end; until then it must not fill memory
+        return b"".join(parts) if parts else None
 
     # --- the loop ------------------------------------------------------------------------------
 
