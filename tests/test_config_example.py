@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from ekiden.config import Config, example, keys, load, loads, reference
+from ekiden.config import Config, example, keys, load, loads, reference, show
 
 TOP = Path(__file__).parent.parent
 AGAIN = "generate it again: python -m ekiden.config"
@@ -45,3 +45,11 @@ def test_every_key_is_in_the_example_and_explained() -> None:
             assert not field.key.why or field.key.why.endswith("."), (section, field.name)
             if section is not Config and field.section is None:
                 assert re.search(rf"(?m)(^#?|[{{,] ){field.name} = ", text), (section, field.name)
+
+
+def test_what_is_shown_loads_as_the_same() -> None:
+    text = re.sub(r"(?m)^#(?=[a-z\[])", "", example())
+    config = loads(text, TOP / "config.toml")
+    assert loads(show(config), Path("/elsewhere/config.toml")) == config
+    odd = loads('[configuration_set."a \\"b\\u2028"]\n', TOP / "config.toml")
+    assert loads(show(odd), Path("/elsewhere/config.toml")) == odd

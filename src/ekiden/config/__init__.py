@@ -6,7 +6,7 @@ its options as arguments: only `app`, `control` and `cli` see a `Config`.
 
 from ekiden.config.load import BadConfigError, Problem, load, loads
 from ekiden.config.pattern import first_match, matches, wrong_pattern
-from ekiden.config.render import example, reference
+from ekiden.config.render import example, reference, show
 from ekiden.config.schema import (
     Bounce,
     Config,
@@ -77,5 +77,6 @@ __all__ = [
     "loads",
     "matches",
     "reference",
+    "show",
     "wrong_pattern",
 ]

@@ -40,6 +40,9 @@ def _names(config: Config) -> Iterator[Found]:
     yield from _unique("source", "name", (source.name for source in config.sources))
     yield from _unique("pool", "name", (pool.name for pool in config.pools))
     yield from _unique("route", "pattern", (normal(route.pattern) for route in config.routes))
+    for at, source in enumerate(config.sources):
+        if source.address6 is not None and source.address.version == 6:
+            yield Found(("source", at, "address6"), "`address` is an IPv6 address already")
     pairs = ((normal(key.domain), normal(key.selector)) for key in config.dkim.keys)
     seen: set[Hashable] = set()
     for at, pair in enumerate(pairs):

@@ -15,6 +15,10 @@ _HOST: Final = re.compile(
     r"(?=.{1,253}\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)"
     r"(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
+# RFC 5321 section 4.1.1.1: a fully-qualified name, or an address literal where there is none.
+_EHLO: Final = re.compile(
+    r"(?=.{1,255}\Z)(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.IPv]{3,50}\]"
+)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -149,6 +153,8 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
         raise WrongValueError(f"{wrong}, got {show(value)}")
     if key.unit == "host" and value and not is_host(value):
         raise WrongValueError(f"expected a host name, got {show(value)}")
+    if key.unit == "ehlo" and value and not _EHLO.fullmatch(value):
+        raise WrongValueError(f'expected a host name or "[address]", got {show(value)}')
     return value
 
 
@@ -161,6 +167,7 @@ def _parsed(value: str, parse: Any) -> Any:
 
 def _ip(value: str, type_: Any) -> Any:
     """Return `value` as an address or a network, whichever `type_` is."""
+    six = type_ is ipaddress.IPv6Address
     if ipaddress.IPv4Network in get_args(type_):
         try:
             return ipaddress.ip_network(value)
@@ -170,9 +177,10 @@ def _ip(value: str, type_: Any) -> Any:
             what = f'expected a network such as "10.0.0.0/8", got {show(value)}'
             raise WrongValueError(what, remedy) from None
     try:
-        return ipaddress.ip_address(value)
+        return ipaddress.IPv6Address(value) if six else ipaddress.ip_address(value)
     except ValueError:
-        raise WrongValueError(f"expected an IP address, got {show(value)}") from None
+        wanted = "an IPv6 address" if six else "an IP address"
+        raise WrongValueError(f"expected {wanted}, got {show(value)}") from None
 
 
 def _loose_network(value: str) -> str:

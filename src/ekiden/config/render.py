@@ -6,9 +6,10 @@ so loading the file changes nothing.
 """
 
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -48,6 +49,37 @@ def reference() -> str:
         "list all hold. A pattern is `example.com` (that domain), `*.example.com` (those below "
         "it) or `*`.\n" + "".join(_tables(Config, ()))
     )
+
+
+def show(config: Config) -> str:
+    """Return every value in force as TOML, which loads as `config` again."""
+    return "".join(_values(config, ())).lstrip("\n")
+
+
+def _values(section: msgspec.Struct, path: tuple[str, ...]) -> Iterator[str]:
+    for field in _plain(type(section)):
+        value = getattr(section, field.attribute)
+        if value is not None:
+            yield f"{field.name} = {toml(value, field.key)}\n"
+    for field, _, _, _ in _walk(type(section), ()):
+        value = getattr(section, field.attribute)
+        here = (*path, field.name)
+        if field.repeated:
+            for one in value:
+                yield f"\n[[{_dotted(here)}]]\n"
+                yield from _values(one, here)
+        elif field.named:
+            for name, one in value.items():
+                yield f"\n[{_dotted((*here, name))}]\n"
+                yield from _values(one, (*here, name))
+        else:
+            yield f"\n[{_dotted(here)}]\n"
+            yield from _values(value, here)
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    bare = re.compile(r"[A-Za-z0-9_-]+")
+    return ".".join(part if bare.fullmatch(part) else _quoted(part) for part in path)
 
 
 def _walk(
@@ -139,14 +171,19 @@ def _word(type_: Any, key: keys.Key, *, plural: bool = False) -> str:
         bool: "true or false",
         int: "whole number",
         float: "number",
-        str: {"pattern": "pattern", "host": "host name"}.get(key.unit, "string"),
+        str: {"pattern": "pattern", "host": "host name", "ehlo": "host name"}.get(
+            key.unit, "string"
+        ),
         Path: "path",
         units.Rate: "rate",
         Nameserver: "address with port",
         IPv4Address: "IP address",
+        IPv6Address: "IPv6 address",
         IPv4Network: "network",
     }
-    word = key.unit if key.unit in {"duration", "size"} else words[members[0]]
+    said = {"pattern": "pattern", "host": "host name", "ehlo": "host name"}
+    said |= {"duration": "duration", "size": "size"}
+    word = said.get(key.unit) or words[members[0]]
     return (
         word if not plural else {"address with port": "addresses with ports"}.get(word, word + "s")
     )
@@ -160,6 +197,9 @@ def toml(value: Any, key: keys.Key) -> str:
             for field in keys.fields(Backoff)
         )
         return "{ " + ", ".join(pairs) + " }"
+    if isinstance(value, Nameserver):
+        shown = f"[{value.address}]" if ":" in value.address else value.address
+        return _quoted(f"{shown}:{value.port}")
     if isinstance(value, tuple):
         return "[" + ", ".join(toml(one, key) for one in value) + "]"
     if isinstance(value, bool):
@@ -172,4 +212,7 @@ def toml(value: Any, key: keys.Key) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Return a TOML basic string; whatever cannot be printed is written by its number."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    shown = "".join(char if char.isprintable() else rf"\U{ord(char):08x}" for char in escaped)
+    return f'"{shown}"'

@@ -43,7 +43,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         Key(
             "The name given in EHLO by sources that have none of their own.",
             why="Empty means the machine's own full name; it should resolve to the source's IP.",
-            unit="host",
+            unit="ehlo",
         ),
     ] = ""
     port: Annotated[
@@ -278,12 +278,20 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, Key("What pools, commands and events call it.", example='"a1"')]
     address: Annotated[Address, Key("The address, IPv4 or IPv6.", example='"192.0.2.10"')]
+    address6: Annotated[
+        IPv6Address | None,
+        Key(
+            "Its IPv6 address, when `address` is IPv4 and it has both.",
+            why="Without an IPv6 address of its own a source does not speak IPv6.",
+            example='"2001:db8::10"',
+        ),
+    ] = None
     ehlo: Annotated[
         str,
         Key(
             "The name given in EHLO; empty means delivery.hostname.",
             why="Receivers compare it with the address's PTR record.",
-            unit="host",
+            unit="ehlo",
             example='"a1.mail.example.com"',
         ),
     ] = ""
