@@ -23,6 +23,7 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
@@ -34,7 +35,9 @@ from ekiden.engine.addresses import AddressPolicy
 from ekiden.engine.deadlines import Deadlines
 from ekiden.engine.doorman import Doorman
 from ekiden.engine.protocol import SessionProtocol
+from ekiden.engine.routes import Credentials
 from ekiden.engine.session import Session
+from ekiden.engine.sites import Unresolved
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import ResumingContext, TlsContexts, TlsPolicy
 from ekiden.smtp.ehlo import NO_EXTENSIONS, Extensions, parse_ehlo
@@ -45,6 +48,7 @@ from ekiden.text import printable
 # Linux: choose the local port at connect(), so that one source address can hold more sessions than
 # there are ephemeral ports (ip(7)). Python names it from 3.12 on.
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
+_SUBMISSIONS_PORT: Final = 465
 _DETAIL: Final = 200  # characters of a foreign exception that go into an outcome
 
 _ERRNO_CAUSES: Final = {
@@ -63,12 +67,7 @@ _ERRNO_CAUSES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a smarthost wants to see (RFC 4954)."""
-
-    username: str
-    password: str = field(repr=False)
+Lookup = Callable[[str], Awaitable[Sequence[str] | Unresolved]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,11 @@ class ConnectSpec:
 
     Args:
         host: The MX host's name: for TLS, and for people.
-        addresses: Its IP addresses in the order to try.
         source: Where we connect from, and our EHLO name.
-        port: TCP port.
+        addresses: The host's IP addresses in the order to try; none = ask `lookup`.
+        lookup: Finds the addresses of a host: `Resolver.addresses`.
+        port: TCP port; 465 means TLS from the start (RFC 8314 section 3.3), whatever `tls` says.
         tls: Whether STARTTLS is used.
-        verify: Check the certificate against `host`.
         contexts: The daemon's shared TLS contexts.
         credentials: For AUTH; None = none.
         policy: Which addresses may be dialled.
@@ -90,11 +89,11 @@ class ConnectSpec:
     """
 
     host: str
-    addresses: tuple[str, ...]
     source: Source
+    addresses: tuple[str, ...] = ()
+    lookup: Lookup | None = None
     port: int = 25
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
-    verify: bool = False
     contexts: TlsContexts = field(default_factory=TlsContexts)
     credentials: Credentials | None = None
     policy: AddressPolicy = field(default_factory=AddressPolicy)
@@ -113,10 +112,13 @@ async def open_session(spec: ConnectSpec) -> Session | Rejected | Broke:
     """
     if spec.credentials is not None and spec.tls is TlsPolicy.OPPORTUNISTIC:
         spec = replace(spec, tls=TlsPolicy.REQUIRED)
+    addresses = await _addresses(spec)
+    if isinstance(addresses, Unresolved):
+        return addresses.outcome
     last: Rejected | Broke | None = None
     forbidden = ""
     tried = 0
-    for address in spec.addresses:
+    for address in addresses:
         if not spec.source.speaks(address):
             continue
         objection = spec.policy.objection(address)
@@ -139,6 +141,12 @@ async def open_session(spec: ConnectSpec) -> Session | Rejected | Broke:
         Cause.UNREACHABLE,
         f"{spec.host} has no address that the source {spec.source.name} can dial",
     )
+
+
+async def _addresses(spec: ConnectSpec) -> Sequence[str] | Unresolved:
+    if spec.addresses or spec.lookup is None:
+        return spec.addresses
+    return await spec.lookup(spec.host)
 
 
 def _next_address_may_help(failure: Rejected | Broke) -> bool:
@@ -180,9 +188,10 @@ class _Opening:
 
     async def run(self) -> Session | Rejected | Broke:
         smtp = aiosmtplib.SMTP(
-            hostname=self.address,
+            hostname=self.spec.host,
             local_hostname=self.spec.source.ehlo,
             start_tls=False,
+            use_tls=self.spec.port == _SUBMISSIONS_PORT,
             tls_context=self._context(),
         )
         session: Session | Rejected | Broke
@@ -222,8 +231,8 @@ class _Opening:
         doorman = self._post_doorman(smtp)
         self.stage = Stage.EHLO
         extensions = await self._ehlo(smtp, doorman)
-        secured = False
-        if self.spec.tls is not TlsPolicy.OFF:
+        secured = self.spec.port == _SUBMISSIONS_PORT
+        if not secured and self.spec.tls is not TlsPolicy.OFF:
             self.stage = Stage.STARTTLS
             secured = await self._secure(smtp, doorman, extensions)
             if secured:
@@ -269,14 +278,14 @@ class _Opening:
         return parse_ehlo(ours)
 
     def _context(self) -> ResumingContext | None:
-        if self.spec.tls is TlsPolicy.OFF:
+        if self.spec.tls is TlsPolicy.OFF and self.spec.port != _SUBMISSIONS_PORT:
             return None
-        return self.spec.contexts.get(verify=self.spec.verify)
+        return self.spec.contexts.get(self.spec.tls)
 
     async def _secure(
         self, smtp: aiosmtplib.SMTP, doorman: Doorman, extensions: Extensions
     ) -> bool:
-        required = self.spec.tls is TlsPolicy.REQUIRED
+        required = self.spec.tls is not TlsPolicy.OPPORTUNISTIC
         if not extensions.starttls:
             if required:
                 raise _NoTlsError("TLS is required, and STARTTLS is not offered")

@@ -20,6 +20,7 @@ class TlsPolicy(StrEnum):
     OFF = "off"
     OPPORTUNISTIC = "opportunistic"  # RFC 7435: some protection most of the time
     REQUIRED = "required"  # never in the clear
+    VERIFIED = "verified"  # required, with a certificate that is valid for the host
 
 
 class ResumingContext(ssl.SSLContext):
@@ -100,8 +101,9 @@ class TlsContexts:
         self._cafile: Final = cafile
         self._contexts: dict[bool, ResumingContext] = {}
 
-    def get(self, *, verify: bool) -> ResumingContext:
-        """Return the context that checks certificates, or the one that does not."""
+    def get(self, policy: TlsPolicy) -> ResumingContext:
+        """Return the context for `policy`: one that checks certificates only if it says so."""
+        verify = policy is TlsPolicy.VERIFIED
         context = self._contexts.get(verify)
         if context is None:
             context = verified_context(self._cafile) if verify else unverified_context()
