@@ -93,13 +93,14 @@ class RetryPolicy:
 
     Args:
         waits: Seconds after the first, second, ... attempt; the last one repeats.
-        jitter: The share of a wait that is random: 0.2 means 80 % to 120 % of it.
+        jitter: The share of itself that a wait is lengthened by at most: what failed together must
+            not come back together.
         in_doubt_resend: Send again what may have arrived (True), or hold it (False).
         doubts_max: After so many doubtful attempts it is held in any case.
     """
 
     waits: tuple[float, ...]
-    jitter: float = 0.2
+    jitter: float = 0.1
     in_doubt_resend: bool = True
     doubts_max: int = 3
 
@@ -108,10 +109,10 @@ class RetryPolicy:
 
         Args:
             attempts: How many have been made, this one included (from 1).
-            jitter: A number from 0 to 1; 0.5 gives the wait as configured.
+            jitter: A random number from 0 to 1; 0 gives the wait as configured.
         """
         base = self.waits[min(max(attempts, 1), len(self.waits)) - 1]
-        return base * (1.0 + self.jitter * (2.0 * jitter - 1.0))
+        return base * (1.0 + self.jitter * jitter)
 
 
 @dataclass(frozen=True, slots=True)
