@@ -1,1 +1,1 @@
-"""Files in, files out: formats (pure) and intake."""
+"""Files in, files out: formats (pure), intake, submission and reports."""

@@ -1,0 +1,103 @@
+"""Bytes of a recipients file -> text in blocks, with what could not be decoded marked. Pure.
+
+A byte that the declared encoding does not allow becomes a lone surrogate, which no valid text holds
+(it is PEP 383's idea, for every codec and every byte). The row it stands in can then be refused by
+number while its neighbours are taken.
+
+When the very first block is full of them, the declaration is wrong rather than a row: the job is
+refused, because the rows that happen to be plain ASCII would be mailed now and once more when the
+sender has corrected the declaration.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ekiden.spool.jobspec import JobError
+
+MARK: Final = re.compile("[\ud800-\udfff]")
+
+_BOMS: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_WRONG_SHARE: Final = 0.1  # of the first block's lines
+_GUESSES: Final = ("utf-8", "cp932", "euc_jp", "iso2022_jp_ext")
+_SPELLED: Final = {"cp932": "shift_jis", "iso2022_jp_ext": "iso2022_jp"}
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return "".join(chr(0xDC00 + byte) for byte in wrong), error.end
+
+
+codecs.register_error("ekiden-mark", _mark)
+
+
+def decoded(chunks: Iterable[bytes], encoding: str, file: str) -> Iterator[str]:
+    """Yield the text of `chunks`, without BOM, undecodable bytes as lone surrogates.
+
+    Args:
+        chunks: Non-empty pieces of the file, cut anywhere.
+        encoding: The declared codec; "" for UTF-8, or UTF-16 when a BOM says so.
+        file: For messages.
+
+    Raises:
+        JobError: The first block shows that it is another encoding.
+    """
+    decoder: codecs.IncrementalDecoder | None = None
+    first = True
+    for chunk in chunks:
+        if decoder is None:
+            encoding = encoding or _by_bom(chunk)
+            decoder = codecs.getincrementaldecoder(encoding)(errors="ekiden-mark")
+        text = decoder.decode(chunk)
+        if first and text:
+            _judge(text, chunk, encoding, file)
+            text = text.removeprefix("\ufeff")
+            first = False
+        if text:
+            yield text
+    if decoder is not None and (rest := decoder.decode(b"", final=True)):
+        yield rest
+
+
+def marked(text: str) -> bool:
+    """Return whether `text` holds lone surrogates; much faster than a search."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _by_bom(chunk: bytes) -> str:
+    return next((name for bom, name in _BOMS if chunk.startswith(bom)), "utf-8")
+
+
+def _judge(text: str, chunk: bytes, encoding: str, file: str) -> None:
+    if not marked(text):
+        return
+    lines = text.split("\n")
+    wrong = sum(1 for line in lines if MARK.search(line))
+    if "\n" in text and not MARK.search(lines[0]) and wrong < max(2, len(lines) * _WRONG_SHARE):
+        return
+    fits = [_SPELLED.get(name, name) for name in _GUESSES if _fits(chunk, name)]
+    raise JobError.one(
+        f"{wrong} of the first {len(lines)} lines are not {_SPELLED.get(encoding, encoding)}.",
+        where=file,
+        remedy=f'declare the encoding: encoding = "{fits[0]}" would fit'
+        if fits
+        else "declare the file's encoding with `encoding`, or save it as UTF-8",
+    )
+
+
+def _fits(chunk: bytes, encoding: str) -> bool:
+    """Whether the chunk is valid in `encoding`; it may end inside a character."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(chunk)
+    except UnicodeDecodeError:
+        return False
+    return encoding != "iso2022_jp_ext" or b"\x1b$" in chunk
