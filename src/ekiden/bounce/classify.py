@@ -1,0 +1,177 @@
+"""What a reply means: the one door through which every reply and diagnostic goes. Pure.
+
+The order of things:
+
+1. `reading` takes the reply apart: words, code, enhanced status, stage.
+2. The words are looked up in one dictionary of anchors; what is found are the rules worth trying,
+   in their written order, which is from the certain to the vague. The first that holds decides.
+3. Where words fail, the enhanced status decides, then the reply code. These two never suppress a
+   recipient on a policy status (X.7.X), nor at a stage before RCPT: at CONNECT, EHLO and MAIL a
+   receiver has not heard of the recipient, whatever it says.
+
+Contract: `classify` never raises and takes bounded time; the same input gives the same verdict.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from ekiden.bounce import ruleset, wait
+from ekiden.bounce.classes import CLASSES
+from ekiden.bounce.listing import Lists
+from ekiden.bounce.model import Action, Listing, ReplyContext, Verdict
+from ekiden.bounce.phrases import commonness
+from ekiden.bounce.providers import Providers
+from ekiden.bounce.reading import Reading, read, stage_of
+from ekiden.bounce.ruleset import Rule, RuleSet
+from ekiden.smtp.outcome import Stage
+
+__all__ = ["Action", "Classifier", "Listing", "ReplyContext", "Verdict", "stage_of"]
+
+_WAITS: Final = frozenset(
+    {Action.RETRY_LATER, Action.THROTTLE_DESTINATION, Action.BLOCKED_REPUTATION}
+)
+_BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL})
+_BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
+    2: ("delivered", "the reply is positive"),
+    4: ("temporary", "a temporary failure whose words no rule knows"),
+    5: ("refused", "a permanent failure whose words no rule knows"),
+}
+
+
+class Classifier:
+    """The rules, compiled.
+
+    Args:
+        rules: What the rule files say.
+    """
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.rules: Final = rules.rules
+        self._lists: Final = Lists(rules.lists)
+        self._providers: Final = Providers(rules.providers)
+        self._tests: list[tuple[int, Rule, re.Pattern[str] | None]] = []
+        self._by_word: dict[str, list[int]] = {}
+        self._by_status: dict[str, list[int]] = {}
+        self._spaceless: list[int] = []
+        self._otherwise: list[int] = []
+        counts = commonness([phrase for rule in self.rules for phrase in rule.phrases])
+        for rule in self.rules:
+            for phrase in rule.phrases:
+                anchors = phrase.anchors(counts)
+                for word in anchors:
+                    self._by_word.setdefault(word, []).append(len(self._tests))
+                if not anchors:
+                    self._spaceless.append(len(self._tests))
+                self._tests.append((len(self._tests), rule, phrase.regex))
+            if not rule.phrases:
+                self._index_bare(rule)
+        self._anchors: Final = self._by_word.keys()
+
+    def _index_bare(self, rule: Rule) -> None:
+        """A rule without phrases is found by its status, or, having none, tried always."""
+        number = len(self._tests)
+        self._tests.append((number, rule, None))
+        if rule.spec.enhanced:
+            for status in rule.spec.enhanced:
+                self._by_status.setdefault(status, []).append(number)
+        else:
+            self._otherwise.append(number)
+
+    @classmethod
+    def load(cls, paths: Iterable[Path] = ()) -> "Classifier":
+        """Compile a person's rule files and the shipped ones.
+
+        Args:
+            paths: TOML files whose rules come before the shipped ones.
+
+        Raises:
+            ConfigError: A file cannot be read, or a rule makes no sense.
+        """
+        return cls(ruleset.load(paths))
+
+    def classify(self, context: ReplyContext) -> Verdict:
+        """Return what the reply means; never raises."""
+        reading = read(context.reply, context.code, context.enhanced, context.stage)
+        provider = context.provider or self._providers.of(context.mx, context.destination)
+        rule = self._match(reading, provider)
+        if rule is None:
+            return _by_code(reading, provider)
+        return self._verdict(rule, provider, reading, context.reply)
+
+    def _verdict(self, rule: Rule, provider: str, reading: Reading, reply: str) -> Verdict:
+        spec = rule.spec
+        action = CLASSES[spec.klass].action
+        after = wait.asked(reading.text, reading.words, reply) if action in _WAITS else None
+        return Verdict(
+            klass=spec.klass,
+            action=action,
+            rule=spec.name,
+            provider=provider or spec.provider,
+            why=spec.why,
+            retry_after=spec.retry_after if after is None else after,
+            listing=self._listing(reading, reply, spec.klass),
+        )
+
+    def _match(self, reading: Reading, provider: str) -> Rule | None:
+        numbers: set[int] = set(self._otherwise)
+        for word in reading.words & self._anchors:
+            numbers.update(self._by_word[word])
+        if reading.foreign:
+            numbers.update(self._spaceless)
+        status = reading.enhanced
+        if status:
+            for form in _status_forms(status):
+                numbers.update(self._by_status.get(form, ()))
+        for number in sorted(numbers):
+            _, rule, regex = self._tests[number]
+            if (regex is None or regex.search(reading.text)) and _holds(rule, reading, provider):
+                return rule
+        return None
+
+    def _listing(self, reading: Reading, reply: str, klass: str) -> Listing | None:
+        return self._lists.named(reading.words, reply) if klass == "blocklisted_ip" else None
+
+
+def _status_forms(status: str) -> tuple[str, ...]:
+    """`5.7.1` as rules may write it: itself, any class, any detail."""
+    first, subject, detail = status.split(".")
+    return (
+        status,
+        f"X.{subject}.{detail}",
+        f"{first}.{subject}.*",
+        f"X.{subject}.*",
+    )
+
+
+def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
+    """Whether the conditions beside the phrases hold."""
+    spec = rule.spec
+    if spec.stages and reading.stage not in spec.stages:
+        return False
+    if spec.not_stages and reading.stage in spec.not_stages:
+        return False
+    if spec.providers and provider not in spec.providers:
+        return False
+    if spec.codes and not str(reading.code).startswith(spec.codes):
+        return False
+    if (
+        spec.enhanced
+        and spec.phrases
+        and not set(_status_forms(reading.enhanced or "0.0.0")) & set(spec.enhanced)
+    ):
+        return False
+    if CLASSES[spec.klass].action is Action.SUPPRESS_RECIPIENT and reading.stage in _BEFORE_RCPT:
+        return False
+    return not any(phrase.regex.search(reading.text) for phrase in rule.unless)
+
+
+def _by_code(reading: Reading, provider: str) -> Verdict:
+    """The last resort: a class that promises nothing, an action by the first digit."""
+    klass, why = "unknown", "neither a code nor words that a rule knows"
+    if reading.code:
+        klass, why = _BY_CODE.get(reading.code // 100, (klass, why))
+    elif reading.enhanced[:1] in {"2", "4", "5"}:
+        klass, why = _BY_CODE[int(reading.enhanced[0])]
+    return Verdict(klass, CLASSES[klass].action, "code", provider, why)

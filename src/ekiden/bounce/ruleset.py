@@ -1,0 +1,171 @@
+"""Rules: ordered data that say what a reply's words mean, read from TOML and checked.
+
+A rule file holds `[[rule]]` tables. The first rule whose conditions all hold decides:
+
+* `name`: unique, `family.what`; `class`: one of `classes.CLASSES`; `why`: one sentence;
+* `source`: the page or standard that says so; `examples`: replies it was written for (tests);
+* `phrases`: any one must be there (`phrases.py`); `unless`: none of these may be;
+* `codes`: reply codes by prefix (`"5"`, `"55"`, `"550"`); `enhanced`: status codes, `"X.1.1"` for
+  any class, `"5.7.*"` for any detail;
+* `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
+* `providers`: only at these; `provider`: the wording itself tells that it is this one;
+* `retry_after`: seconds that this provider is known to want.
+
+Files are read in the order of their names, a person's own before the shipped ones.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ekiden.bounce.classes import CLASSES
+from ekiden.bounce.phrases import Phrase, PhraseError, parse
+from ekiden.errors import ConfigError
+from ekiden.smtp.outcome import Stage
+
+
+class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[rule]]` table as written."""
+
+    name: str
+    klass: str = msgspec.field(name="class")
+    why: str
+    source: str
+    examples: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    enhanced: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    not_stages: tuple[Stage, ...] = ()
+    providers: tuple[str, ...] = ()
+    provider: str = ""
+    retry_after: float | None = None
+
+
+class ListSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[list]]` table: a public blocklist, the words that name it, its removal page."""
+
+    name: str
+    marks: tuple[str, ...]
+    url: str
+
+
+class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[provider]]` table: the ends of the host names and domains that are its own."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rule: tuple[RuleSpec, ...] = ()
+    list: tuple[ListSpec, ...] = ()
+    provider: tuple[ProviderSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule ready to be tried: its written form, and its phrases compiled."""
+
+    spec: RuleSpec
+    phrases: tuple[Phrase, ...]
+    unless: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Everything the rule files say, in order."""
+
+    rules: tuple[Rule, ...] = ()
+    lists: tuple[ListSpec, ...] = ()
+    providers: tuple[ProviderSpec, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)  # rule -> file
+
+
+_OUR_RULES: Final = "ekiden.bounce"
+
+
+def shipped() -> list[tuple[str, str]]:
+    """The shipped rule files as (name, text), in order."""
+    folder = resources.files(_OUR_RULES) / "rules"
+    files = [entry for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    return [(one.name, one.read_text("utf-8")) for one in sorted(files, key=lambda one: one.name)]
+
+
+def load(paths: Iterable[Path] = ()) -> RuleSet:
+    """Read a person's rule files and the shipped ones.
+
+    Args:
+        paths: TOML files that come first, in this order.
+
+    Raises:
+        ConfigError: A file cannot be read, or one of its rules makes no sense.
+    """
+    texts = []
+    for path in paths:
+        try:
+            texts.append((str(path), path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the rule file: {error}", where=str(path)) from error
+    return build([*texts, *shipped()])
+
+
+def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
+    """Make the rule set out of (file name, TOML text) pairs.
+
+    Raises:
+        ConfigError: Not TOML, an unknown key or class, a phrase that cannot be read, a name twice.
+    """
+    rules: list[Rule] = []
+    lists: list[ListSpec] = []
+    providers: list[ProviderSpec] = []
+    names: dict[str, str] = {}
+    for where, text in texts:
+        parsed = _parsed(where, text)
+        for spec in parsed.rule:
+            if spec.name in names:
+                raise ConfigError(
+                    f"two rules are called {spec.name!r}",
+                    where=where,
+                    remedy="give one of them another name",
+                )
+            names[spec.name] = where
+            rules.append(_compiled(where, spec))
+        lists += parsed.list
+        providers += parsed.provider
+    return RuleSet(tuple(rules), tuple(lists), tuple(providers), names)
+
+
+def _parsed(where: str, text: str) -> _File:
+    try:
+        data: dict[str, Any] = tomllib.loads(text)
+        return msgspec.convert(data, _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"cannot read the rules: {error}", where=where) from error
+
+
+def _compiled(where: str, spec: RuleSpec) -> Rule:
+    place = f"{where}, rule {spec.name}"
+    if spec.klass not in CLASSES:
+        raise ConfigError(
+            f"there is no class {spec.klass!r}", where=place, remedy="see docs/bounces.md"
+        )
+    if not (spec.phrases or spec.enhanced or spec.codes):
+        raise ConfigError(
+            "the rule has no condition", where=place, remedy="give it phrases, enhanced or codes"
+        )
+    try:
+        return Rule(
+            spec,
+            tuple(parse(phrase) for phrase in spec.phrases),
+            tuple(parse(phrase) for phrase in spec.unless),
+        )
+    except PhraseError as error:
+        raise ConfigError(f"{error}", where=place) from error
