@@ -25,7 +25,19 @@ LAYERS: list[set[str]] = [
     {"__main__"},
 ]
 PURE_ROOMS = ("smtp", "message", "dkim", "bounce", "shaping")
-PURE_FILES = ("engine/scheduler.py", "engine/decide.py", "spool/formats.py", "text.py", "errors.py")
+PURE_FILES = (
+    "engine/scheduler.py",
+    "engine/schedule/explain.py",
+    "engine/schedule/facts.py",
+    "engine/schedule/parts.py",
+    "engine/schedule/slots.py",
+    "engine/schedule/state.py",
+    "engine/schedule/turns.py",
+    "engine/decide.py",
+    "spool/formats.py",
+    "text.py",
+    "errors.py",
+)
 IMPURE = {"asyncio", "socket", "sqlite3", "aiosqlite", "time", "random", "secrets", "ssl", "select"}
 DRIVERS = {"sqlite3", "aiosqlite"}
 

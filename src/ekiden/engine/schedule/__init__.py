@@ -1,0 +1,1 @@
+"""The scheduler's parts; `engine/scheduler.py` is their face. All pure."""

@@ -1,0 +1,202 @@
+"""Why a destination waits, and what each site is doing: words for people. Reads, never changes."""
+
+from dataclasses import dataclass
+
+from ekiden.engine.schedule.facts import FOREVER
+from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Site, Source
+from ekiden.engine.schedule.state import State
+from ekiden.queue.model import JobState
+
+Reason = tuple[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class PathView:
+    """A path, for people. `until` is 0 when nothing holds it."""
+
+    source: str
+    sessions: int
+    window: int
+    failures: int
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A site, for people.
+
+    Args:
+        name: Its name.
+        provider: Its provider, "" for none.
+        hosts: Its MX hosts.
+        destinations: Those in memory that lead to it.
+        waiting: Ids in memory that wait for it.
+        sessions: Open and being dialled.
+        cap: The most sessions it may have, None when it has no cap of its own.
+        held: Why no further session may begin, "" when one may.
+        until: When that ends; FOREVER when another session must end first.
+        paths: Its paths.
+    """
+
+    name: str
+    provider: str
+    hosts: tuple[str, ...]
+    destinations: int
+    waiting: int
+    sessions: int
+    cap: int | None
+    held: str
+    until: float
+    paths: tuple[PathView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole, for people and metrics."""
+
+    sessions: int
+    sessions_idle: int
+    lanes: int
+    waiting: int
+    in_hand: int
+    resolving: int
+    sites: tuple[SiteView, ...]
+
+
+def snapshot(state: State, now: float) -> Snapshot:
+    """Return what the scheduler is doing."""
+    return Snapshot(
+        sessions=len(state.sessions),
+        sessions_idle=len(state.idle),
+        lanes=len(state.lanes),
+        waiting=state.waiting,
+        in_hand=len(state.hand),
+        resolving=state.resolving,
+        sites=tuple(_site_view(site, now) for site in state.sites.values()),
+    )
+
+
+def _site_view(site: Site, now: float) -> SiteView:
+    held = _site_closed(site, now)
+    return SiteView(
+        name=site.name,
+        provider=site.provider.name if site.provider else "",
+        hosts=site.hosts,
+        destinations=site.destinations,
+        waiting=sum(work.waiting for work in site.works.values()),
+        sessions=site.sessions,
+        cap=site.caps.sessions,
+        held=held[0] if held else "",
+        until=held[1] if held else 0.0,
+        paths=tuple(_path_view(path, now) for path in site.paths.values()),
+    )
+
+
+def _path_view(path: Path, now: float) -> PathView:
+    held = path.until > now
+    return PathView(
+        source=path.source.name,
+        sessions=path.sessions,
+        window=path.limit(),
+        failures=path.failures,
+        until=path.until if held else 0.0,
+        reason=path.reason if held else "",
+    )
+
+
+def why(state: State, name: str, now: float) -> Reason:
+    """Return why nothing of a destination goes out at this moment, and until when.
+
+    The time is FOREVER when it depends on something else than time (a slot, a person), and `now`
+    when it is not held up at all.
+    """
+    destination = state.destinations.get(name)
+    if destination is None:
+        until, reason = state.trouble.get(name, (now, "nothing of it is due"))
+        return reason, until
+    if destination.until > now:
+        return destination.reason, destination.until
+    if destination.site is None:
+        return "its MX hosts are being looked up", FOREVER
+    if not destination.lanes:
+        return "nothing of it is due", now
+    jobs = [_job_closed(lane.job, now) for lane in destination.lanes.values()]
+    held = [reason for reason in jobs if reason is not None]
+    if len(held) == len(jobs):
+        return min(held, key=lambda reason: reason[1])
+    return _closed(state, destination, destination.site, now)
+
+
+def _closed(state: State, destination: Destination, site: Site, now: float) -> Reason:
+    if destination.sessions:
+        return _within(destination, now) or ("it is being served", now)
+    lane = next(iter(destination.lanes.values()))
+    return (
+        destination.closed_because(now)
+        or _site_closed(site, now)
+        or _sources_closed(state, lane, site, now)
+        or _engine_closed(state, now)
+        or _waits_within(destination, site, now)
+    )
+
+
+def _within(destination: Destination, now: float) -> Reason | None:
+    """Return what slows a destination that is being served."""
+    meter = destination.messages
+    if meter is not None and (at := meter.ready_at(now)) > now:
+        return f"{meter.binding(now)} messages of {destination}", at
+    return None
+
+
+def _site_closed(site: Site, now: float) -> Reason | None:
+    provider = site.provider.closed_because(now) if site.provider else None
+    return provider or site.closed_because(now)
+
+
+def _engine_closed(state: State, now: float) -> Reason | None:
+    closed = state.engine.closed_because(now)
+    return (f"no free slot: {closed[0]}", closed[1]) if closed else None
+
+
+def _sources_closed(state: State, lane: Lane, site: Site, now: float) -> Reason | None:
+    sources = state.pool(lane.job.facts.pool).sources
+    if not sources:
+        return f"no source serves the pool {lane.job.facts.pool!r}", FOREVER
+    reasons = [_source_closed(source, site, now) for source in sources]
+    held = [reason for reason in reasons if reason is not None]
+    return min(held, key=lambda reason: reason[1]) if len(held) == len(reasons) else None
+
+
+def _source_closed(source: Source, site: Site, now: float) -> Reason | None:
+    path = site.paths.get(source.name)
+    if path is not None and path.until > now:
+        return path.reason, path.until
+    if path is not None and not path.room():
+        what = "one probe at a time" if path.failures else f"a window of {path.limit()}"
+        return f"{path.sessions} sessions, {what} on {path}", FOREVER
+    scopes: list[Scope] = [source] if path is None else [path, source]
+    return next((why for scope in scopes if (why := scope.closed_because(now))), None)
+
+
+def _waits_within(destination: Destination, site: Site, now: float) -> Reason:
+    if not any(lane.items for lane in destination.lanes.values()):
+        return "its next deliveries are being read from the queue", FOREVER
+    if site.sessions:
+        return f"its turn comes after others of {site} ({site.sessions} sessions)", FOREVER
+    return f"its turn comes next at {destination}", now
+
+
+def _job_closed(job: Job, now: float) -> Reason | None:
+    facts = job.facts
+    if facts.state is not JobState.OPEN:
+        return f"job {facts.name} is {facts.state}", FOREVER
+    if facts.expires_at <= now:
+        return f"job {facts.name} has expired", now
+    if facts.send_at > now:
+        return f"job {facts.name} begins later (send_at)", facts.send_at
+    if job.from_at > now:
+        pace = facts.pace
+        words = f"{pace.messages}, then wait {pace.seconds:g} s" if pace else ""
+        return f"pace of job {facts.name} ({words})", job.from_at
+    return None

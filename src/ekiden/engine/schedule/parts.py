@@ -1,0 +1,453 @@
+"""The things the scheduler keeps: scopes that count, and the tree of waiting work.
+
+```
+Line (turn order) -> Work (site, pool) -> Share (job in that work) -> Lane -> ids
+                       |                                                |
+                       Site -> Provider                                 Destination
+```
+
+A `Scope` is anything with caps. A work, a share and a lane stand in line at the level above exactly
+while they have something to offer; whatever cannot move steps out of line and waits at the gate
+that holds it (a scope, a pool, a destination, a job), which puts it back. So nobody ever scans.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from ekiden.engine.schedule.facts import FOREVER, Learned
+from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
+from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.rates import Meter
+from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
+from ekiden.smtp.outcome import Outcome
+
+
+class Line:
+    """Works in turn: transactional passes bulk, and bulk gets one turn in `bulk_turns`."""
+
+    __slots__ = ("_bulk_turns", "_queues", "_turn")
+
+    def __init__(self, bulk_turns: int) -> None:
+        self._queues: tuple[deque[Work], deque[Work]] = (deque(), deque())
+        self._bulk_turns = bulk_turns
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._queues[0]) + len(self._queues[1])
+
+    def push(self, work: "Work", rank: int) -> None:
+        """Let `work` stand in line on behalf of its mail of that rank."""
+        self._queues[rank].append(work)
+
+    def pop(self) -> "tuple[Work, int]":
+        """Return whose turn it is, and for which rank."""
+        urgent, bulk = self._queues
+        if urgent and (not bulk or self._turn < self._bulk_turns - 1):
+            self._turn += bool(bulk)
+            return urgent.popleft(), 0
+        self._turn = 0
+        return bulk.popleft(), 1
+
+
+class Gate:
+    """Where works wait until a slot is free or a time has come."""
+
+    __slots__ = ("name", "timer", "turned_away", "waiters")
+
+    def __init__(self, name: str, bulk_turns: int) -> None:
+        self.name = name
+        self.waiters = Line(bulk_turns)
+        self.timer = FOREVER  # when it will be looked at again, if nothing happens before
+        self.turned_away = 0  # works told to come back later, since the line was last short
+
+    def open_at(self, now: float) -> float:  # noqa: ARG002  for those that override it
+        """Return when one more session may begin: FOREVER while only another's end can help."""
+        return FOREVER
+
+
+class Scope(Gate):
+    """A gate with caps: the engine, a source, a provider, a site, a destination, a path."""
+
+    __slots__ = (
+        "caps",
+        "connections",
+        "layer",
+        "leaving",
+        "messages",
+        "reason",
+        "sessions",
+        "until",
+    )
+
+    def __init__(self, layer: str, name: str, caps: Caps, bulk_turns: int) -> None:
+        super().__init__(name, bulk_turns)
+        self.layer = layer
+        self.sessions = 0
+        self.leaving = 0  # of these, the ones that have been told to finish
+        self.until = NEVER  # suspended until then
+        self.reason = ""
+        self.caps = NO_CAPS
+        self.messages: Meter | None = None
+        self.connections: Meter | None = None
+        self.set_caps(caps)
+
+    def set_caps(self, caps: Caps) -> None:
+        """Take over new caps; meters whose numbers are unchanged keep their counts."""
+        if caps is self.caps or caps == self.caps:
+            return
+        if caps.messages != self.caps.messages:
+            self.messages = _renewed(self.messages, Meter.of(caps.messages))
+        if caps.connections != self.caps.connections:
+            self.connections = _renewed(self.connections, Meter.of(caps.connections))
+        self.caps = caps
+
+    def full(self) -> bool:
+        """Whether its cap on sessions is reached."""
+        return self.caps.sessions is not None and self.sessions >= self.caps.sessions
+
+    def open_at(self, now: float) -> float:
+        """Return when one more session may begin here."""
+        if self.caps.sessions is not None and self.sessions >= self.caps.sessions:
+            return FOREVER
+        at = max(self.until, now)
+        if self.connections is not None:
+            at = max(at, self.connections.ready_at(now))
+        if self.messages is not None:
+            at = max(at, self.messages.ready_at(now))
+        return at
+
+    def closed_because(self, now: float) -> tuple[str, float] | None:
+        """Return why no session may begin here now, in words, and until when; None if one may."""
+        if self.until > now:
+            return self.reason, self.until
+        if self.full():
+            return f"{self.sessions} of {self.caps.sessions} sessions of {self}", FOREVER
+        for meter, what in ((self.connections, "connections"), (self.messages, "messages")):
+            if meter is not None and (at := meter.ready_at(now)) > now:
+                return f"{meter.binding(now)} {what} of {self}", at
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.name}".strip()
+
+
+def _renewed(old: Meter | None, new: Meter | None) -> Meter | None:
+    if old is not None and new is not None:
+        new.restore(old.state())
+    return new
+
+
+class Source(Scope):
+    """An egress address."""
+
+    __slots__ = ("path_caps", "pools")
+
+    def __init__(self, name: str, caps: Caps, path_caps: Caps, bulk_turns: int) -> None:
+        super().__init__("source", name, caps, bulk_turns)
+        self.path_caps = path_caps
+        self.pools: list[Pool] = []
+
+
+class Pool(Gate):
+    """Sources that share work. As a gate it holds the work of a pool that has no source."""
+
+    __slots__ = ("sources",)
+
+    def __init__(self, name: str, bulk_turns: int) -> None:
+        super().__init__(name, bulk_turns)
+        self.sources: list[Source] = []
+
+
+class Site(Scope):
+    """MX hosts behind one or many destinations."""
+
+    __slots__ = ("destinations", "hosts", "paths", "provider", "works")
+
+    def __init__(self, name: str, caps: Caps, provider: Scope | None, bulk_turns: int) -> None:
+        super().__init__("site", name, caps, bulk_turns)
+        self.provider = provider
+        self.hosts: tuple[str, ...] = ()
+        self.paths: dict[str, Path] = {}
+        self.works: dict[str, Work] = {}  # by pool
+        self.destinations = 0
+
+    def session_cap(self) -> int:
+        """Return the most sessions it may ever have, all sources together."""
+        caps = [self.caps.sessions, self.provider.caps.sessions if self.provider else None]
+        return min((cap for cap in caps if cap is not None), default=1_000_000)
+
+
+class Path(Scope):
+    """(source, site): what is learned by sending this way."""
+
+    __slots__ = (
+        "_blocking",
+        "_failed_at",
+        "_failing",
+        "_slowing",
+        "failures",
+        "proven",
+        "refusals",
+        "site",
+        "source",
+        "window",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        site: Site,
+        window: WindowOptions,
+        waits: tuple[Backoff, Backoff, Backoff],
+        bulk_turns: int,
+    ) -> None:
+        super().__init__("path", f"{source.name} to {site.name}", source.path_caps, bulk_turns)
+        self.source = source
+        self.site = site
+        self.window = Window(window)
+        self._failing, self._slowing, self._blocking = waits
+        self.failures = 0  # failed connections in a row; not 0: one probe at a time
+        self.refusals = 0  # replies in a row that asked for less though there was one session
+        self.proven = 0  # sessions that are open now
+        self._failed_at = NEVER
+
+    def limit(self) -> int:
+        """Return how many sessions it may have now."""
+        if self.failures:
+            return 1
+        cap = self.caps.sessions
+        return self.window.size if cap is None else min(self.window.size, cap)
+
+    def room(self) -> bool:
+        """Whether one more session fits into the window."""
+        return self.sessions < self.limit()
+
+    def pause(self, until: float, reason: str) -> None:
+        """Begin nothing before `until`, unless something else holds it longer already."""
+        if until > self.until:
+            self.until = until
+            self.reason = reason
+
+    def good(self, now: float) -> bool:
+        """Learn that a transaction went well; return whether there is room for more."""
+        self.failures = self.refusals = 0
+        cap = self.site.session_cap()
+        if self.caps.sessions is not None:
+            cap = min(cap, self.caps.sessions)
+        return self.window.good(now, busy=self.sessions, cap=cap)
+
+    def slow(self, now: float, since: float, reason: str, jitter: float) -> None:
+        """Learn that the receiver asks for less."""
+        single = self.window.size == 1
+        if self.window.trouble(now, since=since) and single:
+            self.refusals += 1
+            self.pause(now + self._slowing.wait(self.refusals, jitter), reason)
+
+    def blocked(self, now: float, since: float, reason: str, jitter: float) -> None:
+        """Learn that the receiver refuses this source."""
+        if self.window.trouble(now, since=since):
+            self.refusals += 1
+            self.pause(now + self._blocking.wait(self.refusals, jitter), reason)
+
+    def broke(self, now: float, since: float, reason: str, jitter: float) -> None:
+        """Learn that a connection failed or broke.
+
+        While other sessions are open the receiver is there: it had enough of us, or the message
+        broke it, and a smaller window answers that. Otherwise the path is left alone for a while.
+        """
+        self.window.trouble(now, since=since)
+        if self.proven > 0 or since <= self._failed_at:
+            return
+        self.failures += 1
+        self._failed_at = now
+        self.pause(now + self._failing.wait(self.failures, jitter), reason)
+
+    def state(self) -> Learned:
+        """Return what must be kept to continue after a restart."""
+        until = max(self.until, 0.0)
+        return Learned(self.window.state(), self.failures, self.refusals, until, self.reason)
+
+    def restore(self, learned: Learned) -> None:
+        """Continue from what was kept."""
+        self.window.restore(learned.window)
+        self.failures, self.refusals = learned.failures, learned.refusals
+        self.until, self.reason = learned.until, learned.reason
+
+
+class Destination(Scope):
+    """A recipient domain: its lanes, and the site it was found at."""
+
+    __slots__ = ("asked", "dead", "lanes", "site", "stale_at", "stuck")
+
+    def __init__(self, name: str, bulk_turns: int) -> None:
+        super().__init__("destination", name, NO_CAPS, bulk_turns)
+        self.site: Site | None = None
+        self.dead: Outcome | None = None
+        self.asked = False  # a Resolve is out
+        self.stale_at = NEVER  # the answer's end of life
+        self.lanes: dict[int, Lane] = {}
+        self.stuck: list[Lane] = []  # lanes waiting for this destination's own caps
+
+
+class Job:
+    """One submission: when it may send, and its lanes."""
+
+    __slots__ = ("facts", "from_at", "lanes", "paced_until", "rank", "sent", "stuck", "timer")
+
+    def __init__(self, facts: JobFacts) -> None:
+        self.facts = facts
+        self.rank = 0 if facts.priority == 0 else 1
+        self.lanes: dict[int, Lane] = {}
+        self.stuck: list[Share] = []  # shares waiting for this job's time
+        self.sent = 0  # in the present round of its pace
+        self.paced_until = NEVER
+        self.from_at = facts.send_at  # not before; the later of send_at and the pace
+        self.timer = FOREVER
+
+    def change(self, facts: JobFacts) -> None:
+        """Take over new facts."""
+        if facts.pace != self.facts.pace:
+            self.sent, self.paced_until = 0, NEVER
+        self.facts = facts
+        self.rank = 0 if facts.priority == 0 else 1
+        self.from_at = max(facts.send_at, self.paced_until)
+
+    def open(self) -> bool:
+        """Whether people want it sent at all."""
+        return self.facts.state is JobState.OPEN
+
+    def spend(self, now: float) -> None:
+        """Count one handed out against the pace: at most N, then wait T."""
+        pace = self.facts.pace
+        if pace is None:
+            return
+        self.sent += 1
+        if self.sent >= pace.messages:
+            self.sent = 0
+            self.paced_until = now + pace.seconds
+            self.from_at = max(self.facts.send_at, self.paced_until)
+
+
+class Lane:
+    """One job's deliveries to one destination: a window of due ids, in order."""
+
+    __slots__ = (
+        "after_due",
+        "after_id",
+        "destination",
+        "drained",
+        "id",
+        "in_line",
+        "items",
+        "job",
+        "loading",
+        "more",
+        "quota",
+        "share",
+    )
+
+    def __init__(self, facts: LaneFacts, job: Job, destination: Destination, quota: int) -> None:
+        self.id = facts.id
+        self.job = job
+        self.destination = destination
+        self.items: deque[Waiting] = deque()
+        self.more = True  # the queue holds due ids beyond the window
+        self.loading = False
+        self.quota = quota
+        self.after_due, self.after_id = 0.0, 0
+        self.share: Share | None = None
+        self.in_line = False  # in its share, or in its destination's `stuck`
+        self.drained = False  # it has left memory
+
+
+class Share:
+    """One job's part of a work: its lanes in turn."""
+
+    __slots__ = ("in_line", "job", "lanes", "members", "rank", "work")
+
+    def __init__(self, job: Job, work: "Work") -> None:
+        self.job = job
+        self.work = work
+        self.rank = job.rank
+        self.members: dict[int, Lane] = {}
+        self.lanes: deque[Lane] = deque()  # the members in line, and some that have left
+        self.in_line = False  # in its work, or in its job's `stuck`
+
+
+class Work:
+    """What waits for one site and may leave from one pool."""
+
+    __slots__ = (
+        "gates",
+        "idle",
+        "in_line",
+        "pool",
+        "rings",
+        "sessions",
+        "shares",
+        "site",
+        "turn",
+        "waiting",
+    )
+
+    def __init__(self, site: Site, pool: Pool) -> None:
+        self.site = site
+        self.pool = pool
+        self.shares: dict[int, Share] = {}  # by job
+        self.rings: tuple[deque[Share], deque[Share]] = (deque(), deque())  # by rank
+        self.turn = 0
+        self.waiting = 0  # ids in memory, not yet handed out
+        self.sessions = 0  # that serve it; those told to finish are not counted
+        self.idle: dict[int, Session] = {}
+        # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
+        self.in_line = [False, False]
+        self.gates: list[Gate | None] = [None, None]
+
+    def standing_at(self, gate: Gate | None) -> int:
+        """Return how many places this work has in that line itself."""
+        return sum(
+            standing and where is gate
+            for standing, where in zip(self.in_line, self.gates, strict=True)
+        )
+
+
+class Session:
+    """One SMTP connection, from the decision to open it to its end."""
+
+    __slots__ = (
+        "begun_at",
+        "destination",
+        "destinations",
+        "finishing",
+        "hand",
+        "id",
+        "idle_until",
+        "most",
+        "open",
+        "path",
+        "probe",
+        "scopes",
+        "taken",
+        "work",
+    )
+
+    def __init__(
+        self, number: int, work: Work, path: Path, scopes: tuple[Scope, ...], now: float
+    ) -> None:
+        self.id = number
+        self.work = work
+        self.path = path
+        self.scopes = scopes  # whose caps on messages apply, destinations apart
+        self.begun_at = now
+        self.most = 1_000_000  # messages on this connection
+        self.taken = 0
+        self.hand = 0  # handed out, not yet settled or returned
+        self.destination: Destination | None = None  # the latest
+        self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
+        self.open = False
+        self.probe = path.failures > 0
+        self.finishing = ""
+        self.idle_until = NEVER
+
+
+Jitter = Callable[[], float]

@@ -1,0 +1,177 @@
+"""Which sessions to open: one work at a time, by everything that must allow it. Pure.
+
+A work whose turn has come either gets a session, or waits at the first gate that is closed to it,
+or leaves the line because its sessions suffice. After each the next in line behind an open gate is
+let through, so a free slot is never left unused and nobody is woken in vain.
+"""
+
+from zlib import crc32
+
+from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
+from ekiden.engine.schedule.parts import Gate, Path, Scope, Session, Work
+from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.turns import lane_of_rank
+
+PROBE_AGAIN = 2.0  # seconds until it is looked whether fewer other paths are being probed
+
+
+def next_session(state: State, now: float) -> Action | None:
+    """Serve the first work in line; return what to do for it, if anything."""
+    work, rank = state.line.pop()
+    work.in_line[rank] = False
+    action: Action | None = None
+    waits_at: Gate | None = None
+    if work.idle and work.rings[rank]:
+        session = next(iter(work.idle.values()))
+        state.not_idle(session)
+        action = Wake(session.id)
+        state.work_in_line(work, rank)
+    elif _wants(state, work, rank):
+        found = _closed(work, now) or _path(state, work, now)
+        if isinstance(found, Path):
+            action = _open(state, work, rank, found, now)
+        else:
+            waits_at, at = found
+            action = _wait(state, work, rank, (waits_at, at), now)
+    _pass_on(state, work, waits_at, now)
+    return action
+
+
+def _wants(state: State, work: Work, rank: int) -> bool:
+    """Whether one more session is worth opening."""
+    if not work.rings[rank]:
+        return False
+    return work.sessions == 0 or work.waiting > work.sessions * state.options.session_share
+
+
+def _closed(work: Work, now: float) -> tuple[Gate, float] | None:
+    """Return the provider or the site when it lets nobody in now, and until when."""
+    site = work.site
+    provider = site.provider
+    if provider is not None and (at := provider.open_at(now)) > now:
+        return provider, at
+    if (at := site.open_at(now)) > now:
+        return site, at
+    return None
+
+
+def _path(state: State, work: Work, now: float) -> Path | tuple[Gate, float]:
+    """Return the path to use, or where to wait for one.
+
+    The order over the sources begins at a place that depends on the site alone: a small site always
+    sees the same source (which is what greylisting wants), a large one sees all of them.
+    """
+    sources = work.pool.sources
+    if not sources:
+        return work.pool, FOREVER
+    site = work.site
+    site_at, source_at = FOREVER, FOREVER
+    busy: Gate = site
+    start = crc32(site.name.encode()) if len(sources) > 1 else 0
+    for step in range(len(sources)):
+        source = sources[(start + step) % len(sources)]
+        path = state.path(source, site)
+        at = _path_opens_at(state, path, now)
+        if at > now:
+            site_at = min(site_at, at)
+            continue
+        at = source.open_at(now)
+        if at <= now:
+            return path
+        if busy is site or at < source_at:
+            busy, source_at = source, at
+    return (busy, source_at) if busy is not site else (site, site_at)
+
+
+def _path_opens_at(state: State, path: Path, now: float) -> float:
+    if not path.room():
+        return max(path.until, now) if path.until > now else FOREVER
+    at = path.open_at(now)
+    if at <= now and path.failures:
+        # Dead paths together hold a small share of the slots, however many they are.
+        most = state.engine.caps.sessions or 200
+        if state.probes >= max(1, int(most * state.options.probes_share)):
+            return now + PROBE_AGAIN
+    return at
+
+
+def _open(state: State, work: Work, rank: int, path: Path, now: float) -> Action | None:
+    lane = lane_of_rank(state, work, rank, None, now)
+    if lane is None:
+        return None
+    session = state.begin(work, path, now)
+    destination = lane.destination
+    if destination.connections is not None:
+        destination.connections.spend(now)
+    per_session = destination.caps.messages_per_session
+    if per_session is not None:
+        session.most = min(session.most, per_session)
+    item = state.hand_out(lane, session, now)
+    state.work_in_line(work, rank)
+    return Open(session.id, path.source.name, work.site.name, destination.name, (item,))
+
+
+def _wait(
+    state: State, work: Work, rank: int, closed: tuple[Gate, float], now: float
+) -> Action | None:
+    gate, at = closed
+    state.work_at_gate(work, rank, gate, at)
+    options = state.options
+    if now + options.park_after < at < FOREVER:
+        if work.sessions == 0:
+            state.park(work, at)
+        return None
+    full = isinstance(gate, Scope) and gate.full()
+    if full and now < state.crowded_until:
+        _turn_away(state, work, gate, now)
+    return _close_idle(state, gate) if full else None
+
+
+def _turn_away(state: State, work: Work, gate: Gate, now: float) -> None:
+    """Send a work away from a long line at a full gate: others may be served in its place.
+
+    Each one sent away is told a later time, as if ten a second could be served, so a million
+    destinations behind five sessions do not come back every half minute.
+    """
+    if len(gate.waiters) < state.options.lanes_max // 8:
+        gate.turned_away = 0
+    elif work.sessions == 0:
+        gate.turned_away += 1
+        state.park(work, now + min(30.0 + gate.turned_away / 10, 3_600.0))
+
+
+def _close_idle(state: State, scope: Gate) -> Action | None:
+    """Return the end of a session that keeps a slot of `scope` without work, if there is one."""
+    found: Session | None = next(
+        (session for session in state.idle.values() if scope in session.scopes), None
+    )
+    if found is None:
+        return None
+    state.finish(found, "its slot is needed")
+    return Close(found.id)
+
+
+def make_room(state: State) -> Action | None:
+    """Return the end of an idle session when others wait for the engine's slots."""
+    return _close_idle(state, state.engine) if state.line and state.engine.full() else None
+
+
+def _pass_on(state: State, work: Work, waits_at: Gate | None, now: float) -> None:
+    """Let the next one through wherever there is still room."""
+    provider = work.site.provider
+    if provider is not None and provider is not waits_at:
+        state.poke(provider, now)
+    for source in work.pool.sources:
+        if source is not waits_at and source.waiters:
+            state.poke(source, now)
+
+
+def crowded(state: State, session: Session) -> bool:
+    """Whether somebody else waits for a slot that this session holds."""
+    work = session.work
+    if state.engine.full() and len(state.line) > work.standing_at(None):
+        return True
+    return any(
+        scope.waiters and scope.full() and len(scope.waiters) > work.standing_at(scope)
+        for scope in session.scopes
+    )

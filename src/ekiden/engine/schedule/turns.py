@@ -1,0 +1,123 @@
+"""Whose turn it is: within a site over jobs, within a job over destinations. Pure.
+
+Each level is a ring that turns by one at every pick, so nobody is served twice before everybody was
+served once: jobs share a site evenly however many destinations each has there, and a run of one
+destination is no longer than the number of jobs that have nothing else. Transactional mail passes
+bulk; while both wait, one turn in `bulk_turns` is bulk's. What cannot move now is taken out of its
+ring and left where it will be put back from.
+"""
+
+from ekiden.engine.schedule.facts import FOREVER
+from ekiden.engine.schedule.parts import Destination, Job, Lane, Session, Share, Work
+from ekiden.engine.schedule.state import State
+
+
+def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | None:
+    """Return the lane whose turn it is at a session, None when nothing can go now."""
+    urgent, bulk = work.rings
+    first = 0 if urgent and (not bulk or work.turn < state.options.bulk_turns - 1) else 1
+    for rank in (first, 1 - first):
+        lane = lane_of_rank(state, work, rank, session, now)
+        if lane is not None:
+            if rank == 1:
+                work.turn = 0
+            elif bulk:
+                work.turn += 1
+            return lane
+    return _lane_held_up(session, work, now)
+
+
+def lane_of_rank(
+    state: State, work: Work, rank: int, session: Session | None, now: float
+) -> Lane | None:
+    """Return the next lane among a work's mail of one rank.
+
+    Args:
+        state: The scheduler's memory.
+        work: Where to look.
+        rank: 0 for transactional mail, 1 for bulk.
+        session: Which session would take it; None for one that would be opened for it.
+        now: UNIX seconds.
+    """
+    ring = work.rings[rank]
+    while ring:
+        share = ring[0]
+        job = share.job
+        if not job.from_at <= now < job.facts.expires_at:
+            ring.popleft()
+            _set_aside(state, share, job, now)
+            continue
+        lane = _lane_of_share(state, share, session, now)
+        if lane is not None:
+            ring.rotate(-1)
+            return lane
+        ring.popleft()
+        share.in_line = False
+    return None
+
+
+def _lane_of_share(state: State, share: Share, session: Session | None, now: float) -> Lane | None:
+    lanes = share.lanes
+    while lanes:
+        lane = lanes[0]
+        if not lane.items or lane.share is not share:
+            lanes.popleft()
+            if lane.share is share:
+                lane.in_line = False
+            continue
+        at = opens_at(lane.destination, session, now)
+        if at > now:
+            lanes.popleft()
+            lane.destination.stuck.append(lane)
+            state.set_timer(lane.destination, at)
+            continue
+        lanes.rotate(-1)
+        return lane
+    return None
+
+
+def opens_at(destination: Destination, session: Session | None, now: float) -> float:
+    """Return when a destination may be served by a session; FOREVER: when another lets go of it."""
+    caps = destination.caps
+    at = destination.until
+    if session is None:
+        return destination.open_at(now)
+    if (
+        caps.sessions is not None
+        and destination.sessions >= caps.sessions
+        and destination not in session.destinations
+    ):
+        return FOREVER
+    if destination.messages is not None:
+        at = max(at, destination.messages.ready_at(now))
+    return at
+
+
+def _lane_held_up(session: Session, work: Work, now: float) -> Lane | None:
+    """Return a lane that waits for a destination which this very session holds."""
+    for destination in session.destinations:
+        for lane in destination.stuck:
+            share = lane.share
+            if share is None or share.work is not work or not lane.items:
+                continue
+            job = share.job
+            if job.from_at <= now < job.facts.expires_at and (
+                opens_at(destination, session, now) <= now
+            ):
+                return lane
+    return None
+
+
+def _set_aside(state: State, share: Share, job: Job, now: float) -> None:
+    """A job that must not send now: wait for its time, or drop what has none."""
+    share.in_line = False
+    if now >= job.facts.expires_at:
+        for lane in list(share.members.values()):
+            state.drop(lane, None)
+    elif now < state.crowded_until and job.from_at > now + state.options.park_after:
+        for lane in list(share.members.values()):
+            state.drop(lane, job.from_at)
+    else:
+        share.in_line = True
+        job.stuck.append(share)
+        state.set_timer(job, job.from_at)

@@ -1,0 +1,634 @@
+"""The scheduler: who may send what, where and when. A pure state machine over `now`.
+
+Facts come in (`job_changed`, `lane_offered`, `loaded`, `resolved`, `session_opened`, `settled`),
+decisions go out (`actions`, `take`). It reads no clock and touches no wire: the dispatcher does
+both and reports back, and the forecast drives the very same object on a virtual clock.
+
+What it promises, at every instant:
+
+1. No cap is exceeded: sessions per destination, site, provider, path, source and engine, those
+   being dialled or closed included; messages per session; messages and connections per second,
+   minute, hour and day, in any span of that length.
+2. No id is handed out twice while it is in a hand, and whatever is due and allowed is handed out.
+3. Turns: sites in turn for slots, jobs in turn within a site, destinations in turn within a job.
+   Nothing is sorted, so nothing comes in runs. While slots are short a session yields after a
+   quantum. Transactional mail passes bulk, and bulk gets one turn in `bulk_turns`.
+4. Trouble counts against the path it happened on, which is left alone for a growing while and then
+   probed by one session; a path in trouble keeps neither slots nor lanes from others.
+5. Memory is bounded by the options, whatever the queue holds: it keeps windows of lanes.
+
+How it is built is told in `schedule/parts` (the things), `schedule/state` (their consistency),
+`schedule/turns` (whose turn) and `schedule/slots` (which session); docs/scheduling.md has the tour.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ekiden.engine.schedule import explain, slots
+from ekiden.engine.schedule.facts import (
+    FOREVER,
+    Action,
+    Answer,
+    Finish,
+    Idle,
+    Item,
+    Learned,
+    Load,
+    Park,
+    Refuse,
+    Resolve,
+    SchedulerOptions,
+    SiteFacts,
+    SourceFacts,
+    Take,
+)
+from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session, Site
+from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.turns import next_lane
+from ekiden.queue.model import JobFacts, LaneFacts, Waiting
+from ekiden.shaping.caps import Caps
+from ekiden.shaping.window import NEVER, Lesson
+
+REFUSE_AT_ONCE: Final = 200  # ids of a dead destination in one `Refuse`
+SUSPENDED_PARK: Final = 300.0  # seconds after which a suspended lane asks again
+
+
+def _middle() -> float:
+    return 0.5
+
+
+class Scheduler:
+    """See the module.
+
+    Args:
+        options: How it behaves.
+        jitter: Draws a number from 0 to 1 for back-offs; the default is the middle, always.
+    """
+
+    def __init__(
+        self, options: SchedulerOptions | None = None, *, jitter: Jitter = _middle
+    ) -> None:
+        self._state = State(options or SchedulerOptions(), jitter)
+
+    # --- Facts: configuration -------------------------------------------------------------------
+
+    def set_sources(self, sources: Sequence[SourceFacts], now: float) -> None:
+        """Take over the sources of a new configuration; open sessions live on."""
+        state = self._state
+        state.set_sources(sources)
+        for pool in state.pools.values():
+            state.poke_all(pool)
+        for source in state.sources.values():
+            state.poke(source, now)
+
+    def set_caps(self, caps: Caps) -> None:
+        """Take over new caps over everything the engine does."""
+        self._state.engine.set_caps(caps)
+
+    def suspend(self, pattern: str, until: float, reason: str, now: float) -> None:
+        """Begin and hand out nothing for what `pattern` names, until `until`.
+
+        Args:
+            pattern: A destination, site or provider, with the wildcards of `fnmatch`.
+            until: UNIX seconds, or FOREVER.
+            reason: In words; `why` gives them back.
+            now: UNIX seconds.
+        """
+        state = self._state
+        state.suspensions[pattern] = (until, reason)
+        for scope in state.scopes_named(pattern):
+            scope.until, scope.reason = until, reason
+        park_at = min(until, now + SUSPENDED_PARK)
+        for destination in list(state.destinations.values()):
+            if destination.until > now:
+                for lane in list(destination.lanes.values()):
+                    state.drop(lane, park_at)
+
+    def unsuspend(self, pattern: str, now: float) -> None:
+        """End a suspension."""
+        state = self._state
+        if state.suspensions.pop(pattern, None) is None:
+            return
+        for scope in state.scopes_named(pattern):
+            scope.until, scope.reason = NEVER, ""
+            match scope:
+                case Destination():
+                    state.unstick_destination(scope)
+                case Site():
+                    state.poke_all(scope)
+                case _:
+                    state.poke(scope, now)
+
+    # --- Facts: jobs and lanes --------------------------------------------------------------------
+
+    def job_changed(self, facts: JobFacts, now: float) -> None:
+        """Learn of a job, or of its new state, priority, pace or times.
+
+        The lanes of a job that is not open leave memory; offer them again when it is.
+        """
+        state = self._state
+        job = state.jobs.get(facts.id)
+        if job is None:
+            state.jobs[facts.id] = Job(facts)
+            return
+        moved = (facts.pool, facts.priority) != (job.facts.pool, job.facts.priority)
+        job.change(facts)
+        if not job.open():
+            self._drop_lanes(job)
+        elif moved:
+            for lane in list(job.lanes.values()):
+                state.detach(lane)
+                state.attach(lane)
+        if job.from_at <= now:
+            state.unstick_job(job)
+        else:
+            state.set_timer(job, job.from_at)
+
+    def job_gone(self, job_id: int) -> None:
+        """Forget a job: done, cancelled, or not to be sent by this engine."""
+        job = self._state.jobs.pop(job_id, None)
+        if job is not None:
+            self._drop_lanes(job)
+
+    def _drop_lanes(self, job: Job) -> None:
+        for lane in list(job.lanes.values()):
+            self._state.drop(lane, None, tell=False)
+
+    def lane_room(self) -> int:
+        """Return how many more lanes fit into memory."""
+        return max(0, self._state.options.lanes_max - len(self._state.lanes))
+
+    def lane_offered(self, facts: LaneFacts, now: float) -> bool:
+        """Take a lane that has due deliveries into memory.
+
+        Returns:
+            False when there is no room: offer no more until `lane_room` says so. True otherwise,
+            also when the lane is here already or its job must not send.
+        """
+        state = self._state
+        if facts.id in state.lanes:
+            return True
+        job = state.jobs.get(facts.job_id)
+        if job is None or not job.open() or job.facts.expires_at <= now:
+            return True
+        if len(state.lanes) >= state.options.lanes_max:
+            state.crowded_until = now + state.options.park_after
+            return False
+        held = self._held_until(job, facts.destination, now)
+        if held > now + state.options.park_after:
+            state.out.append(Park(facts.id, held))
+            return True
+        lane = self._new_lane(facts, job)
+        state.attach(lane)
+        state.want_load(lane)
+        return True
+
+    def _held_until(self, job: Job, name: str, now: float) -> float:
+        """Return the time before which there is no use in holding a lane."""
+        state = self._state
+        destination = state.destinations.get(name)
+        suspended = NEVER if destination is None else destination.until
+        not_found = state.trouble.get(name, (NEVER, ""))[0]
+        return max(job.facts.send_at, not_found, min(suspended, now + SUSPENDED_PARK))
+
+    def _new_lane(self, facts: LaneFacts, job: Job) -> Lane:
+        state = self._state
+        destination = state.destination(facts.destination)
+        lane = Lane(facts, job, destination, state.options.lane_first)
+        state.lanes[lane.id] = job.lanes[lane.id] = destination.lanes[lane.id] = lane
+        self._look_up(destination)
+        return lane
+
+    def _look_up(self, destination: Destination) -> None:
+        if destination.site is None and destination.dead is None and not destination.asked:
+            destination.asked = True
+            self._state.unresolved.append(destination)
+
+    def loaded(self, lane_id: int, items: Sequence[Waiting], more: bool, now: float) -> None:  # noqa: FBT001  the last two are never literals
+        """Take ids of a lane that are due, as read after the cursor of its `Load`.
+
+        Args:
+            lane_id: The lane.
+            items: In the order (due_at, id).
+            more: Whether more that is due follows the last of them.
+            now: UNIX seconds.
+        """
+        state = self._state
+        lane = state.lanes.get(lane_id)
+        if lane is None:
+            return
+        lane.loading = False
+        due = [item for item in items if item.due_at <= now]
+        lane.more = more and len(due) == len(items)
+        if items:
+            lane.after_due, lane.after_id = items[-1].due_at, items[-1].id
+        if not lane.items and state.waiting < state.options.waiting_max // 2:
+            lane.quota = min(lane.quota * 2, state.options.lane_most)
+        state.add(lane, due)
+        self._refuse_dead(lane, now)
+        if lane.items:
+            state.lane_in_line(lane)
+        state.want_load(lane)
+        self._drop_if_drained(lane)
+
+    def _drop_if_drained(self, lane: Lane) -> None:
+        if not (lane.items or lane.more or lane.loading):
+            self._state.drop(lane, None)
+
+    def _refuse_dead(self, lane: Lane, now: float) -> None:
+        """Hand out everything of a lane that can never be delivered, to be refused."""
+        state = self._state
+        destination = lane.destination
+        outcome = destination.dead
+        if outcome is None:
+            return
+        while lane.items and not lane.drained:
+            many = min(len(lane.items), REFUSE_AT_ONCE)
+            items = tuple(state.hand_out(lane, None, now) for _ in range(many))
+            state.out.append(Refuse(destination.name, items, outcome))
+
+    def returned(self, lane_id: int, items: Sequence[Item], now: float) -> None:
+        """Take back ids that were handed out and not tried; they are `ready` in the queue.
+
+        Ids that must not come back (suppressed, taken by another lease) are `settled` instead.
+        """
+        state = self._state
+        back: list[Waiting] = []
+        for item in items:
+            held = state.put_down(item.id)
+            if held is None:
+                continue
+            self._refund(held, now)
+            back.append(Waiting(item.id, item.due_at))
+        if not back:
+            return
+        lane = state.lanes.get(lane_id)
+        if lane is None:
+            job = state.jobs.get(items[0].job_id)
+            if job is None or not job.open():
+                return
+            job_facts = job.facts
+            facts = LaneFacts(
+                lane_id,
+                job_facts.id,
+                items[0].destination,
+                job_facts.priority,
+                len(back),
+                back[0].due_at,
+            )
+            lane = self._new_lane(facts, job)
+            state.attach(lane)
+        state.add(lane, back, front=True)
+        state.lane_in_line(lane)
+        state.want_load(lane)
+        self._refuse_dead(lane, now)
+
+    def _refund(self, held: tuple[Lane, Session | None, float], now: float) -> None:
+        lane, session, at = held
+        if session is None:
+            return
+        for scope in (*session.scopes, lane.destination):
+            if scope.messages is not None:
+                scope.messages.refund(at)
+        if not session.finishing and session.id in self._state.sessions:
+            session.taken -= 1
+        pace = lane.job.facts.pace
+        if pace is not None and lane.job.sent > 0:
+            lane.job.sent -= 1
+        if session.work.site.waiters:
+            self._state.set_timer(session.work.site, now)
+
+    # --- Facts: destinations ----------------------------------------------------------------------
+
+    def resolved(self, name: str, facts: SiteFacts, now: float) -> None:
+        """Learn where a destination's mail goes; answers a `Resolve`, or renews it."""
+        state = self._state
+        destination = state.destinations.get(name)
+        if destination is None:
+            return
+        self._answered(destination)
+        state.trouble.pop(name, None)
+        destination.dead = facts.dead
+        destination.stale_at = facts.until
+        destination.set_caps(facts.destination_caps)
+        if facts.dead is not None:
+            self._leave(destination)
+            for lane in list(destination.lanes.values()):
+                self._refuse_dead(lane, now)
+            return
+        self._settle_in(destination, facts, now)
+        state.set_timer(destination, facts.until)
+        state.rest(destination)
+
+    def _answered(self, destination: Destination) -> None:
+        if destination.asked:
+            destination.asked = False
+            self._state.resolving = max(0, self._state.resolving - 1)
+
+    def _leave(self, destination: Destination) -> None:
+        for lane in destination.lanes.values():
+            self._state.detach(lane)
+        self._state.leave_site(destination)
+
+    def _settle_in(self, destination: Destination, facts: SiteFacts, now: float) -> None:
+        state = self._state
+        site = state.site(facts.name, facts.provider)
+        if destination.site is not site:
+            site.destinations += 1
+            self._leave(destination)
+            destination.site = site
+            for lane in destination.lanes.values():
+                state.attach(lane)
+        site.hosts = facts.hosts
+        self._raise_caps(site, facts, now)
+        state.unstick_destination(destination)
+
+    def _raise_caps(self, site: Site, facts: SiteFacts, now: float) -> None:
+        state = self._state
+        if site.caps != facts.site_caps:
+            site.set_caps(facts.site_caps)
+            state.poke_all(site)
+        provider = site.provider
+        if provider is not None and provider.caps != facts.provider_caps:
+            provider.set_caps(facts.provider_caps)
+            state.poke(provider, now)
+
+    def unresolved(self, name: str, until: float, reason: str) -> None:
+        """Learn that a destination's site cannot be found before `until`; its lanes are parked."""
+        state = self._state
+        destination = state.destinations.get(name)
+        if destination is None:
+            return
+        self._answered(destination)
+        if destination.site is not None:
+            # The old answer serves until there is a new one: DNS trouble must not stop mail.
+            destination.stale_at = until
+            state.set_timer(destination, until)
+            state.rest(destination)
+            return
+        state.trouble[name] = (until, reason)
+        while len(state.trouble) > state.options.resolved_max:
+            state.trouble.popitem(last=False)
+        for lane in list(destination.lanes.values()):
+            state.drop(lane, until)
+        state.rest(destination)
+
+    # --- Facts: sessions --------------------------------------------------------------------------
+
+    def session_opened(self, session_id: int, now: float) -> None:  # noqa: ARG002  every fact has its time
+        """Learn that a session is ready for transactions."""
+        session = self._state.sessions[session_id]
+        session.open = True
+        session.path.proven += 1
+
+    def session_failed(
+        self,
+        session_id: int,
+        lesson: Lesson,
+        reason: str,
+        now: float,
+        retry_after: float | None = None,
+    ) -> None:
+        """Learn that a session could not be opened; its slot is free again.
+
+        What was claimed for it is reported apart, by `returned` or `settled`.
+
+        Args:
+            session_id: The session.
+            lesson: What that teaches the path; NONE for our own trouble, which pauses it as well.
+            reason: The reply or the cause in words.
+            now: UNIX seconds.
+            retry_after: Seconds that the receiver asked for.
+        """
+        state = self._state
+        session = state.sessions[session_id]
+        path = session.path
+        if lesson is Lesson.BLOCKED:
+            path.blocked(now, session.begun_at, reason, state.jitter())
+        elif lesson is Lesson.NONE:
+            path.pause(now + state.options.failing.base, reason)
+        else:
+            path.broke(now, session.begun_at, reason, state.jitter())
+        if retry_after is not None:
+            path.pause(now + retry_after, reason)
+        state.end(session, now)
+
+    def session_closed(self, session_id: int, now: float) -> None:
+        """Learn that a session has ended, by us or by them; its slot is free again."""
+        self._state.end(self._state.sessions[session_id], now)
+
+    def settled(
+        self,
+        session_id: int,
+        delivery_id: int,
+        lesson: Lesson,
+        now: float,
+        *,
+        retry_after: float | None = None,
+        reason: str = "",
+    ) -> None:
+        """Learn what a transaction came to; the id is out of the scheduler's hands.
+
+        Args:
+            session_id: The session that carried it; 0 for an id out of a `Refuse`, or never sent.
+            delivery_id: The id.
+            lesson: What it teaches the path.
+            now: UNIX seconds.
+            retry_after: Seconds that the receiver asked for; counts with SLOW, BLOCKED and BROKEN.
+            reason: The reply in words, for `why`.
+        """
+        state = self._state
+        held = state.put_down(delivery_id)
+        if held is None or session_id == 0 or held[1] is None:
+            return
+        session, at = held[1], held[2]
+        path = session.path
+        if lesson is Lesson.GOOD:
+            if path.good(now):
+                state.poke_all(path.site)
+            return
+        self._learn(session, lesson, at, now, reason)
+        if retry_after is not None and lesson in _PATH_TROUBLE:
+            path.pause(now + retry_after, reason)
+
+    def _learn(self, session: Session, lesson: Lesson, at: float, now: float, reason: str) -> None:
+        path, jitter = session.path, self._state.jitter
+        match lesson:
+            case Lesson.SLOW:
+                path.slow(now, at, reason, jitter())
+            case Lesson.BLOCKED:
+                path.blocked(now, at, reason, jitter())
+            case Lesson.BROKEN:
+                path.broke(now, at, reason, jitter())
+            case _:
+                pass
+
+    # --- Decisions --------------------------------------------------------------------------------
+
+    def actions(self, now: float, budget: int = 256) -> list[Action]:
+        """Return what to do now, at most about `budget` things; call again when it was that many.
+
+        Every action is said once. See `facts` for what each asks for.
+        """
+        state = self._state
+        state.fire_timers(now)
+        result: list[Action] = []
+        self._resolves(result, budget)
+        self._loads(result, budget)
+        while state.line and len(result) < budget:
+            if state.engine.open_at(now) > now:
+                action = slots.make_room(state)
+                if action is None:
+                    state.set_timer(state.engine, state.engine.open_at(now))
+                    break
+            else:
+                action = slots.next_session(state, now)
+            if action is not None:
+                result.append(action)
+        while state.out and len(result) < budget:
+            result.append(state.out.popleft())
+        return result
+
+    def _resolves(self, result: list[Action], budget: int) -> None:
+        state = self._state
+        while (
+            state.unresolved
+            and state.resolving < state.options.resolving_max
+            and len(result) < budget
+        ):
+            destination = state.unresolved.popleft()
+            if not destination.lanes:
+                destination.asked = False
+                state.rest(destination)
+                continue
+            state.resolving += 1
+            result.append(Resolve(destination.name))
+
+    def _loads(self, result: list[Action], budget: int) -> None:
+        state = self._state
+        while state.loads and len(result) < budget and state.waiting < state.options.waiting_max:
+            lane_id = next(iter(state.loads))
+            lane = state.loads.pop(lane_id)
+            lane.loading = True
+            limit = lane.quota - len(lane.items)
+            result.append(Load(lane_id, limit, lane.after_due, lane.after_id))
+
+    def take(self, session_id: int, now: float, most: int = 1) -> Answer:
+        """Return what a session does next.
+
+        Args:
+            session_id: An open session.
+            now: UNIX seconds.
+            most: How many ids to hand out at most. Fewer come when a rate per second or minute, or
+                a job's pace, applies: then one at a time, when the hand is empty.
+        """
+        state = self._state
+        session = state.sessions[session_id]
+        reason = session.finishing or self._must_finish(session, now)
+        if reason:
+            state.finish(session, reason)
+            return Finish(reason)
+        items: list[Item] = []
+        while len(items) < most and session.taken < session.most:
+            waits = self._waits(session, now)
+            if waits is not None:
+                return Take(tuple(items)) if items else waits
+            lane = next_lane(state, session.work, session, now)
+            if lane is None:
+                break
+            single = lane.destination.messages is not None or lane.job.facts.pace is not None
+            if single and session.hand:
+                break
+            items.append(state.hand_out(lane, session, now))
+            if single:
+                break
+        if items:
+            state.not_idle(session)
+            return Take(tuple(items))
+        return self._nothing_left(session, now)
+
+    def _must_finish(self, session: Session, now: float) -> str:
+        """Return why a session must end, "" when it need not."""
+        path = session.path
+        if path.sessions - path.leaving > path.limit():
+            return f"the window of {path} is {path.limit()}"
+        if session.taken >= session.most:
+            return f"{session.taken} messages on this connection"
+        for scope in session.scopes:
+            if scope.until > now:
+                return scope.reason
+            caps = scope.caps.sessions
+            if caps is not None and scope.sessions - scope.leaving > caps:
+                return f"{scope} allows {caps} sessions"
+        options = self._state.options
+        if (
+            session.taken >= options.quantum or now - session.begun_at >= options.quantum_seconds
+        ) and slots.crowded(self._state, session):
+            return "others wait for its slot"
+        return ""
+
+    def _waits(self, session: Session, now: float) -> Idle | Finish | None:
+        """Return how a session waits for a rate, None when it need not."""
+        for scope in session.scopes:
+            meter = scope.messages
+            if meter is None:
+                continue
+            if session.hand and meter.smooth:
+                return Idle(FOREVER, f"one at a time: {scope} has a rate")
+            at = meter.ready_at(now)
+            if at > now:
+                return self._wait_for(session, at, f"{meter.binding(now)} messages of {scope}", now)
+        return None
+
+    def _wait_for(self, session: Session, at: float, reason: str, now: float) -> Idle | Finish:
+        state = self._state
+        if at - now <= state.options.idle or session.hand:
+            return Idle(at, reason)
+        state.finish(session, reason)
+        return Finish(reason)
+
+    def _nothing_left(self, session: Session, now: float) -> Idle | Finish:
+        state = self._state
+        if session.hand:
+            return Idle(FOREVER, "nothing more while its last is in hand")
+        kept = session.idle_until
+        if state.options.idle <= 0 or NEVER < kept <= now or slots.crowded(state, session):
+            state.finish(session, "nothing left")
+            return Finish("nothing left")
+        if kept == NEVER:
+            session.idle_until = now + state.options.idle
+            state.idle[session.id] = session.work.idle[session.id] = session
+        return Idle(session.idle_until, "kept open for more")
+
+    def wake_at(self, now: float) -> float:
+        """Return when `actions` has something to say if no fact comes before; `now`: at once."""
+        state = self._state
+        loads = state.loads and state.waiting < state.options.waiting_max
+        resolves = state.unresolved and state.resolving < state.options.resolving_max
+        opens = state.line and (state.engine.open_at(now) <= now or state.idle)
+        if state.out or loads or resolves or opens:
+            return now
+        return max(now, state.next_timer())
+
+    # --- For people, and across restarts ----------------------------------------------------------
+
+    def why(self, destination: str, now: float) -> tuple[str, float]:
+        """Return why a destination waits, and until when (FOREVER: not a matter of time)."""
+        return explain.why(self._state, destination, now)
+
+    def snapshot(self, now: float) -> explain.Snapshot:
+        """Return what the scheduler is doing, for status and metrics."""
+        return explain.snapshot(self._state, now)
+
+    def learned(self) -> dict[str, Learned]:
+        """Return what was learned of each path ("SOURCE to SITE"), to be kept across restarts."""
+        state = self._state
+        paths = [path for site in state.sites.values() for path in site.paths.values()]
+        return {**state.learned, **{path.name: path.state() for path in paths}}
+
+    def recall(self, learned: Mapping[str, Learned]) -> None:
+        """Continue from what was learned; for paths that have not been met yet."""
+        self._state.learned.update(learned)
+
+
+_PATH_TROUBLE: Final = frozenset({Lesson.SLOW, Lesson.BLOCKED, Lesson.BROKEN})

@@ -1,0 +1,198 @@
+"""Rate limits as counters over `now`. Pure, small, and strict over *any* span of time.
+
+Two kinds, because the two ends of the scale want different behaviour:
+
+* `Bucket`, for seconds and minutes, is smooth: a virtual-scheduling bucket (GCRA, as in ITU-T I.371
+  annex A; one float of state) with a small burst. A receiver that counts ten a second never sees
+  eleven in a second, and does not see ten in its first hundredth either.
+* `Allowance`, for hours and days, is a budget: it may be used at any speed that the other limits
+  allow, and what is left of 500 a day is for tomorrow. Counts are kept in slots; a slot counts in
+  full until all of it has left the span, so the limit holds for every span, at the price of coming
+  back up to one slot late.
+
+Proof for `Bucket`: with burst b and interval i, any half-open span T holds at most
+b - 1 + ceil(T / i) starts. i = T / (N - b + 1 - margin), so that is at most N. The margin
+(5 %) is there because a transaction handed out now reaches the receiver a little later: without it
+two on the border could fall into the same second over there.
+"""
+
+from collections import deque
+from typing import Final, Protocol
+
+from ekiden.shaping.caps import SECONDS, Rates
+
+BURST_SHARE: Final = 0.05  # of the limit may start at once
+MARGIN: Final = 0.05  # of the limit is left unused, for jitter on the way to the receiver
+SLOTS: Final = {"per_hour": 60, "per_day": 96}
+
+
+class Limiter(Protocol):
+    """What `Meter` needs of a limit."""
+
+    label: str
+
+    def ready_at(self, now: float) -> float:
+        """Return the earliest time that one more may start; at most `now` if it may start now."""
+
+    def spend(self, now: float) -> None:
+        """Count one start."""
+
+    def refund(self, at: float) -> None:
+        """Take back one start that was counted at `at` and did not happen."""
+
+    def state(self) -> list[float]:
+        """Return what must be kept to continue after a restart."""
+
+    def restore(self, state: list[float]) -> None:
+        """Continue from `state`."""
+
+
+class Bucket:
+    """At most `limit` in any span of `seconds`, evenly."""
+
+    __slots__ = ("_interval", "_tat", "_tolerance", "label")
+
+    def __init__(self, limit: int, seconds: float, label: str = "") -> None:
+        burst = max(1, int(limit * BURST_SHARE))
+        self.label = label
+        self._interval = seconds / (limit - burst + 1 - limit * MARGIN)
+        self._tolerance = (burst - 1) * self._interval
+        self._tat = float("-inf")  # the theoretical arrival time of the next start
+
+    def ready_at(self, now: float) -> float:  # noqa: ARG002  the protocol's; this one has no clock
+        """Return the earliest time that one more may start."""
+        return self._tat - self._tolerance
+
+    def spend(self, now: float) -> None:
+        """Count one start."""
+        self._tat = max(self._tat, now) + self._interval
+
+    def refund(self, at: float) -> None:
+        """Do nothing: a second's worth is not worth the risk of two starts too close."""
+
+    def state(self) -> list[float]:
+        """Return what must be kept: the theoretical arrival time, if there is one."""
+        return [self._tat] if self._tat > 0 else []
+
+    def restore(self, state: list[float]) -> None:
+        """Continue from `state`."""
+        self._tat = max([self._tat, *state[:1]])
+
+
+class Allowance:
+    """At most `limit` in any span of `seconds`, at any speed."""
+
+    __slots__ = ("_counts", "_limit", "_seconds", "_slot", "_total", "label")
+
+    def __init__(self, limit: int, seconds: float, slots: int, label: str = "") -> None:
+        self.label = label
+        self._limit = limit
+        self._seconds = seconds
+        self._slot = seconds / slots
+        self._counts: deque[list[float]] = deque()  # [start of slot, count], oldest first
+        self._total = 0
+
+    def _leaves(self, start: float) -> float:
+        return start + self._slot + self._seconds
+
+    def _forget(self, now: float) -> None:
+        counts = self._counts
+        while counts and self._leaves(counts[0][0]) <= now:
+            self._total -= int(counts.popleft()[1])
+
+    def ready_at(self, now: float) -> float:
+        """Return the earliest time that one more may start."""
+        self._forget(now)
+        return now if self._total < self._limit else self._leaves(self._counts[0][0])
+
+    def left(self, now: float) -> int:
+        """Return how many may still start now."""
+        self._forget(now)
+        return self._limit - self._total
+
+    def spend(self, now: float) -> None:
+        """Count one start."""
+        start = now // self._slot * self._slot
+        # A clock that steps back counts into the newest slot: later than true is the safe side.
+        if self._counts and self._counts[-1][0] >= start:
+            self._counts[-1][1] += 1
+        else:
+            self._counts.append([start, 1])
+        self._total += 1
+
+    def refund(self, at: float) -> None:
+        """Take back one start counted at `at`; ignored when its slot has left the span."""
+        start = at // self._slot * self._slot
+        for slot in reversed(self._counts):
+            if slot[0] == start and slot[1] > 0:
+                slot[1] -= 1
+                self._total -= 1
+                self._drop_empty()
+                return
+
+    def _drop_empty(self) -> None:
+        while self._counts and self._counts[0][1] == 0:
+            self._counts.popleft()
+
+    def state(self) -> list[float]:
+        """Return what must be kept: start and count of each slot, flat."""
+        return [number for slot in self._counts for number in slot]
+
+    def restore(self, state: list[float]) -> None:
+        """Continue from `state`."""
+        self._counts = deque(
+            [start, count] for start, count in zip(*[iter(state)] * 2, strict=True)
+        )
+        self._total = int(sum(count for _, count in self._counts))
+
+
+class Meter:
+    """All limits of one scope on one thing (messages, or connections)."""
+
+    __slots__ = ("_limiters", "smooth")
+
+    def __init__(self, limiters: list[Limiter]) -> None:
+        self._limiters = limiters
+        self.smooth = any(isinstance(limiter, Bucket) for limiter in limiters)
+
+    @classmethod
+    def of(cls, rates: Rates) -> "Meter | None":
+        """Return a meter for `rates`, or None when they limit nothing."""
+        limiters: list[Limiter] = []
+        for name, limit in rates.limits():
+            label = f"{limit:,} {name.replace('_', ' ')}"
+            if name in SLOTS:
+                limiters.append(Allowance(limit, SECONDS[name], SLOTS[name], label))
+            else:
+                limiters.append(Bucket(limit, SECONDS[name], label))
+        return cls(limiters) if limiters else None
+
+    def ready_at(self, now: float) -> float:
+        """Return the earliest time that every limit allows one more."""
+        return max(limiter.ready_at(now) for limiter in self._limiters)
+
+    def spend(self, now: float) -> None:
+        """Count one start against every limit."""
+        for limiter in self._limiters:
+            limiter.spend(now)
+
+    def refund(self, at: float) -> None:
+        """Take back one start that was counted at `at`."""
+        for limiter in self._limiters:
+            limiter.refund(at)
+
+    def binding(self, now: float) -> str:
+        """Return the words of the limit that is used up the longest, "" when none is."""
+        last = max(self._limiters, key=lambda limiter: limiter.ready_at(now))
+        return last.label if last.ready_at(now) > now else ""
+
+    def state(self) -> dict[str, list[float]]:
+        """Return what must be kept of each limit, by its words."""
+        states = {limiter.label: limiter.state() for limiter in self._limiters}
+        return {label: state for label, state in states.items() if state}
+
+    def restore(self, states: dict[str, list[float]]) -> None:
+        """Continue from `states`; a limit whose number changed begins anew."""
+        for limiter in self._limiters:
+            if limiter.label in states:
+                limiter.restore(states[limiter.label])
