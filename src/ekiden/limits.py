@@ -81,5 +81,6 @@ CONTROL_CONNECTIONS: Final = 32  # commands at once
 CONTROL_CONNECT_TIMEOUT: Final = 5.0
 CONTROL_READ_TIMEOUT: Final = 60.0  # until a whole request has come; an idle peer is hung up on
 CONTROL_WRITE_TIMEOUT: Final = 30.0  # until the peer has taken a line
+CONTROL_PART_TIMEOUT: Final = 1.0  # to hear out a peer that is being hung up on
 CONTROL_ANSWER_TIMEOUT: Final = 600.0  # cancelling a job of millions takes a while
 CONTROL_ANSWER_BYTES: Final = 16 * 1024 * 1024  # one line of an answer

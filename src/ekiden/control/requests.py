@@ -200,6 +200,14 @@ class CancelJob(Question[JobView], frozen=True):
     job: str
 
 
+class ReleaseJob(Question[JobView], frozen=True):
+    """Send the held deliveries of a job again, or cancel them."""
+
+    method: ClassVar[str] = "job.release"
+    job: str
+    drop: bool = False
+
+
 class Backlog(Question[list[BacklogView]], frozen=True):
     """What waits, by destination, the longest queues first."""
 
@@ -270,6 +278,7 @@ REQUESTS: dict[str, type[_Request]] = {
         PauseJob,
         ResumeJob,
         CancelJob,
+        ReleaseJob,
         Backlog,
         Deliveries,
         Suspend,

@@ -117,7 +117,7 @@ class ControlServer:
         refusal = self._refusal(writer)
         if refusal is not None:
             log.warning("control.refused", why=refusal.what)
-            await self._write(writer, wire.encode_error(0, refusal))
+            await self._part(refusal, reader, writer)
             return
         while True:
             try:
@@ -127,10 +127,28 @@ class ControlServer:
                 return  # the end, or half a line: nothing was asked
             except asyncio.LimitOverrunError:
                 too_long = wire.WireError(f"a request has at most {wire.LINE_BYTES} bytes")
-                await self._write(writer, wire.encode_error(0, too_long))
+                await self._part(too_long, reader, writer)
                 return
-            if not await self._handle(line, writer):
+            try:
+                await self._handle(line, writer)
+            except wire.WireError as error:
+                await self._part(error, reader, writer)
                 return
+
+    async def _part(
+        self, error: EkidenError, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Say why, and hang up.
+
+        What the peer is still sending is read and dropped for a moment: closing a Unix socket with
+        unread bytes resets it, and the peer could lose the answer.
+        """
+        await self._write(writer, wire.encode_error(0, error))
+        writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limits.CONTROL_PART_TIMEOUT):
+                while await reader.read(wire.LINE_BYTES):
+                    pass
 
     def _refusal(self, writer: asyncio.StreamWriter) -> EkidenError | None:
         uid = peer_uid(writer.get_extra_info("socket"))
@@ -142,23 +160,25 @@ class ControlServer:
             return UnavailableError("too many commands at once", remedy="try again in a moment")
         return None
 
-    async def _handle(self, line: bytes, writer: asyncio.StreamWriter) -> bool:
-        """Answer one line; return whether the peer may send another."""
+    async def _handle(self, line: bytes, writer: asyncio.StreamWriter) -> None:
+        """Answer one line.
+
+        Raises:
+            WireError: The peer does not keep to the format.
+        """
         number = 0
         try:
             call = wire.decode_call(line)
             number = call.id
             await self._answer(number, wire.request_of(call), writer)
+        except (wire.WireError, OSError, TimeoutError):
+            raise
         except EkidenError as error:
             await self._write(writer, wire.encode_error(number, error))
-            return not isinstance(error, wire.WireError)
-        except (OSError, TimeoutError):
-            raise
         except Exception:
             log.exception("control.bug", request=line[:200].decode("ascii", "backslashreplace"))
             bug = EkidenError("the daemon failed to answer", remedy="its log has the details")
             await self._write(writer, wire.encode_error(number, bug))
-        return True
 
     async def _answer(
         self, number: int, request: Question[Any] | Listing[Any], writer: asyncio.StreamWriter

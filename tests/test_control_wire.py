@@ -1,0 +1,56 @@
+"""The message format: every request travels, and nothing else gets through."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ekiden.control import requests, wire
+from ekiden.control.requests import REQUESTS
+from ekiden.errors import ConfigError, EkidenError, NotFoundError, RefusedError, UnavailableError
+
+FILLED = {
+    "job": "12",
+    "recipient": "a@example.com",
+    "pattern": "*.example.com",
+    "address": "a@example.com",
+    "entries": (requests.SuppressionView(address="a@example.com", reason="manual"),),
+}
+
+
+@pytest.mark.parametrize("kind", REQUESTS.values(), ids=str)
+def test_every_request_travels(kind: type[msgspec.Struct]) -> None:
+    names = [field.name for field in msgspec.structs.fields(kind)]
+    request = kind(**{name: FILLED[name] for name in names if name in FILLED})
+    assert isinstance(request, requests.Question | requests.Listing)
+    line = wire.encode_call(3, request)
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    call = wire.decode_call(line)
+    assert call.id == 3
+    assert wire.request_of(call) == request
+    assert request.answer_type() is not None
+
+
+@pytest.mark.parametrize(
+    "kind", [EkidenError, ConfigError, RefusedError, NotFoundError, UnavailableError]
+)
+def test_every_error_travels(kind: type[EkidenError]) -> None:
+    line = wire.encode_error(1, kind("what", where="where", remedy="remedy"))
+    trouble = wire.decode_reply(line).error
+    assert isinstance(trouble, wire.Trouble)
+    error = wire.error_of(trouble)
+    assert type(error) is kind
+    assert (error.what, error.where, error.remedy) == ("what", "where", "remedy")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_line_is_a_message_or_a_wire_error(line: bytes) -> None:
+    for decode in (
+        lambda: wire.request_of(wire.decode_call(line)),
+        lambda: wire.decode_reply(line),
+    ):
+        try:
+            decode()
+        except wire.WireError as error:
+            assert error.what  # noqa: PT017 - success is fine as well
