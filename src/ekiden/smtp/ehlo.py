@@ -56,13 +56,15 @@ def parse_ehlo(reply: Reply) -> Extensions:
 @lru_cache(maxsize=1024)
 def _parse(lines: str) -> Extensions:
     offered: dict[str, list[str]] = {}
+    auth: list[str] = []
     for line in lines.split("\n"):
-        keyword, *parameters = line.replace("=", " ", 1).split() or [""]
-        offered.setdefault(keyword.upper(), []).extend(
-            parameters if keyword.upper() == "AUTH" else ()
-        )
-        if keyword.upper() != "AUTH":
-            offered[keyword.upper()] = _parameters(line)
+        keyword, *parameters = line.split() or [""]
+        keyword = keyword.upper()
+        offered[keyword] = parameters
+        if keyword.startswith("AUTH="):  # before RFC 2554; still offered next to the new form
+            parameters.insert(0, keyword.removeprefix("AUTH="))
+        if keyword.partition("=")[0] == "AUTH":
+            auth += (name.upper() for name in parameters if name)
     return Extensions(
         pipelining="PIPELINING" in offered,
         size=_size(offered.get("SIZE")),
@@ -71,13 +73,9 @@ def _parse(lines: str) -> Extensions:
         chunking="CHUNKING" in offered,
         starttls="STARTTLS" in offered,
         enhanced="ENHANCEDSTATUSCODES" in offered,
-        auth=tuple(dict.fromkeys(name.upper() for name in offered.get("AUTH", ()))),
+        auth=tuple(dict.fromkeys(auth)),
         mail_max=_limit(offered.get("LIMITS", []), "MAILMAX"),
     )
-
-
-def _parameters(line: str) -> list[str]:
-    return line.split()[1:]
 
 
 def _size(parameters: list[str] | None) -> int | None:
