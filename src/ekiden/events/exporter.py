@@ -1,0 +1,196 @@
+"""From the queue's history to the event log: pulled, in order, at least once.
+
+The queue keeps what happened until the mark of its reader has passed it; the exporter reads at most
+one batch ahead, writes it beside the loop, and moves the mark. So a burst of results waits on disk
+where it already is, a full disk delays events and nothing else, and a crash between write and mark
+repeats a batch under the same ids. The repetition is avoided where the log's own tail shows that
+the batch was written.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from ekiden.errors import EkidenError, UnavailableError
+from ekiden.events.log import EventLog
+from ekiden.events.model import Event, EventType, accepted, happened
+from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts
+
+ATTEMPTS: Final = "events.attempts"
+ACCEPTED: Final = "events.accepted"
+_JOBS_KNOWN: Final = 256
+
+
+class Outbox(Protocol):
+    """What the exporter needs of the queue."""
+
+    async def attempts_after(self, seq: int, limit: int) -> list[AttemptRecord]:
+        """Return history rows with a greater `seq`, in order."""
+
+    async def accepted_after(self, after: int, limit: int) -> list[AcceptedRow]:
+        """Return deliveries of opened jobs that come after `after`, in the order of opening."""
+
+    async def job(self, key: int) -> JobFacts:
+        """Return a job."""
+
+    async def mark(self, reader: str) -> int:
+        """Return how far `reader` has come, 0 at first."""
+
+    async def set_mark(self, reader: str, seq: int) -> None:
+        """Note how far `reader` has come: nothing beyond it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterOptions:
+    """How the exporter works.
+
+    Args:
+        types: The events that are written.
+        batch: Rows read at once.
+        poll: Seconds between looks when nothing wakes it.
+        retry: Seconds before a failed write is tried again; doubled up to `retry_max`.
+        retry_max: See `retry`.
+        listener: Called on the loop with each event of the chosen types, after it was written.
+    """
+
+    types: Collection[EventType] = tuple(EventType)
+    batch: int = 500
+    poll: float = 1.0
+    retry: float = 1.0
+    retry_max: float = 30.0
+    listener: Callable[[Event], None] | None = None
+
+
+class Exporter:
+    """Writes the queue's history into the event log.
+
+    Args:
+        outbox: The queue.
+        log: The open log; the exporter alone uses it, on its own thread.
+        options: See `ExporterOptions`.
+    """
+
+    def __init__(self, outbox: Outbox, log: EventLog, options: ExporterOptions) -> None:
+        self._outbox = outbox
+        self._log = log
+        self._options = options
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self._jobs: OrderedDict[int, JobFacts] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._said = structlog.get_logger("ekiden.events")
+        self.trouble = ""  # what keeps the log from being written, for `status`
+        self.written = 0
+
+    def wake(self) -> None:
+        """Say that there may be something new: the next look is now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Export until cancelled; what can be written is written first."""
+        try:
+            await self._skip_written()
+            while True:
+                moved = await self._patiently()
+                if not moved:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._wake.wait(), self._options.poll)
+                    self._wake.clear()
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def drain(self) -> None:
+        """Export everything there is now; for the end of a run.
+
+        Raises:
+            UnavailableError: The log cannot be written.
+        """
+        await self._skip_written()
+        while await self._step():
+            pass
+
+    async def _patiently(self) -> bool:
+        wait = self._options.retry
+        while True:
+            try:
+                moved = await self._step()
+            except UnavailableError as error:
+                if not self.trouble:
+                    self._said.error("event log cannot be written", reason=str(error))
+                self.trouble = str(error)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, self._options.retry_max)
+            else:
+                if self.trouble:
+                    self._said.info("event log can be written again")
+                self.trouble = ""
+                return moved
+
+    async def _step(self) -> bool:
+        """Export one batch of each kind; false when there was nothing."""
+        # First who came in, then what became of them: a reader meets a delivery before its fate.
+        came = more = await self._accepted()
+        while more:
+            more = await self._accepted()
+        seq = await self._outbox.mark(ATTEMPTS)
+        records = await self._outbox.attempts_after(seq, self._options.batch)
+        if not records:
+            return came
+        events = [happened(record, await self._job(record.job_id)) for record in records]
+        await self._write(events)
+        await self._outbox.set_mark(ATTEMPTS, records[-1].seq)
+        return True
+
+    async def _accepted(self) -> bool:
+        after = await self._outbox.mark(ACCEPTED)
+        rows = await self._outbox.accepted_after(after, self._options.batch)
+        if not rows:
+            return False
+        if EventType.ACCEPTED in self._options.types:
+            await self._write([accepted(row, await self._job(row.job_id)) for row in rows])
+        await self._outbox.set_mark(ACCEPTED, rows[-1].id)
+        return True
+
+    async def _write(self, events: Sequence[Event]) -> None:
+        wanted = [event for event in events if event.type in self._options.types]
+        if not wanted:
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._log.append, wanted)
+        self.written += len(wanted)
+        if self._options.listener is not None:
+            for event in wanted:
+                self._options.listener(event)
+
+    async def _job(self, key: int) -> JobFacts:
+        known = self._jobs.get(key)
+        if known is None:
+            known = self._jobs[key] = await self._outbox.job(key)
+            if len(self._jobs) > _JOBS_KNOWN:
+                self._jobs.popitem(last=False)
+        return known
+
+    async def _skip_written(self) -> None:
+        """Move the mark over what a crash kept from being marked, if the log's tail proves it."""
+        last = await asyncio.get_running_loop().run_in_executor(self._thread, self._log.last)
+        if last is None or last.id[:1] != "a" or not last.id[1:].isdigit():
+            return
+        seq = int(last.id[1:])
+        mark = await self._outbox.mark(ATTEMPTS)
+        if not mark < seq <= mark + self._options.batch:
+            return
+        # A number alone proves nothing: the queue may be a new one. The same row must be there.
+        found = await self._outbox.attempts_after(seq - 1, 1)
+        if not found or found[0].seq != seq:
+            return
+        try:
+            there = happened(found[0], await self._job(found[0].job_id))
+        except (EkidenError, ValueError):
+            return
+        if there == last:
+            await self._outbox.set_mark(ATTEMPTS, seq)

@@ -1,0 +1,140 @@
+"""One event: a delivery's fate, or a step towards it, as one JSON object.
+
+`docs/events.md` documents every field for readers of the log; a test compares it with `FIELDS`.
+Fields that would be empty are left out of the line, `id`, `time`, `type` and those of `ALWAYS` are
+always there. All text is printable: the queue stores replies escaped (`ekiden.text`), and JSON
+escapes the rest, so that no remote party can forge a line (CWE-117).
+"""
+
+import datetime as dt
+import math
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts, State
+from ekiden.smtp.reply import Reply
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    ACCEPTED = "accepted"  # the queue has it: the job was taken, and this row with it
+    DELIVERED = "delivered"  # the receiver has it
+    DEFERRED = "deferred"  # not now; tried again at `next_try`
+    BOUNCED = "bounced"  # it never will be
+    EXPIRED = "expired"  # its lifetime or deadline passed
+    SUPPRESSED = "suppressed"  # its address is not mailed
+    CANCELLED = "cancelled"  # a person cancelled it
+    IN_DOUBT = "in_doubt"  # it may have arrived; tried again at `next_try`
+    HELD = "held"  # it may have arrived, and a person decides
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One line of the event log. Times are RFC 3339 in UTC, sizes octets."""
+
+    id: str  # names the event for ever: the same id is the same event
+    time: str
+    type: EventType
+    job: str
+    job_uid: str
+    recipient: str
+    destination: str
+    row: int = 0
+    attempt: int = 0
+    site: str = ""
+    host: str = ""
+    source: str = ""
+    stage: str = ""
+    code: int = 0
+    enhanced: str = ""
+    reply: str = ""
+    bounce_class: str = msgspec.field(name="class", default="")
+    rule: str = ""
+    tls: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    next_try: str = ""
+    in_doubt: bool = False
+    configuration_set: str = ""
+
+
+ALWAYS: Final = ("id", "time", "type", "job", "job_uid", "recipient", "destination")
+FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Event))
+
+_TYPES: Final = {
+    State.READY: EventType.DEFERRED,
+    State.HELD: EventType.HELD,
+    State.DELIVERED: EventType.DELIVERED,
+    State.BOUNCED: EventType.BOUNCED,
+    State.EXPIRED: EventType.EXPIRED,
+    State.SUPPRESSED: EventType.SUPPRESSED,
+    State.CANCELLED: EventType.CANCELLED,
+}
+
+
+def stamp(at: float) -> str:
+    """Return UNIX seconds as RFC 3339 in UTC, to the millisecond: `2026-11-23T08:15:00.250Z`."""
+    whole = dt.datetime.fromtimestamp(math.floor(at), dt.UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{int((at - math.floor(at)) * 1000):03d}Z"
+
+
+def accepted(row: AcceptedRow, job: JobFacts) -> Event:
+    """Return the event of a delivery that entered the queue."""
+    return Event(
+        id=f"q{row.id}",
+        time=stamp(row.at),
+        type=EventType.ACCEPTED,
+        job=job.name,
+        job_uid=job.uid,
+        recipient=row.recipient,
+        destination=row.destination,
+        row=row.row,
+        configuration_set=job.configuration_set,
+    )
+
+
+def happened(record: AttemptRecord, job: JobFacts) -> Event:
+    """Return the event of one row of the queue's history.
+
+    Raises:
+        ValueError: The row's fate is SENDING, which is no fate.
+    """
+    kind = _TYPES.get(record.fate)
+    if kind is None:
+        raise ValueError(f"history row {record.seq}: {record.fate} is not a fate")
+    if kind is EventType.DEFERRED and record.in_doubt:
+        kind = EventType.IN_DOUBT
+    common = Event(
+        id=f"a{record.seq}",
+        time=stamp(record.at),
+        type=kind,
+        job=job.name,
+        job_uid=job.uid,
+        recipient=record.recipient,
+        destination=record.destination,
+        row=record.row,
+        attempt=record.number,
+        next_try="" if record.due_at is None else stamp(record.due_at),
+        in_doubt=record.in_doubt,
+        configuration_set=job.configuration_set,
+    )
+    attempt = record.attempt
+    if attempt is None:
+        return common
+    return msgspec.structs.replace(
+        common,
+        site=attempt.site,
+        host=attempt.host,
+        source=attempt.source,
+        stage=attempt.stage,
+        code=attempt.code,
+        enhanced=Reply(attempt.code, attempt.reply).enhanced if attempt.code else "",
+        reply=attempt.reply,
+        bounce_class=attempt.klass,
+        rule=attempt.rule,
+        tls=attempt.tls,
+        size=attempt.size,
+        seconds=round(attempt.seconds, 3),
+    )
