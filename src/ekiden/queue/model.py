@@ -16,6 +16,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 
 class State(StrEnum):
@@ -86,6 +87,7 @@ class NewJob:
         deliver_by: The sender's own deadline, if there is one.
         pace: At most N, then wait T.
         refused: Rows that intake refused; counted, never queued.
+        suppression_scopes: Which suppressions apply: "all", "topic:X", "sender:X", "set:X".
     """
 
     uid: str
@@ -103,11 +105,11 @@ class NewJob:
     deliver_by: float | None = None
     pace: Pace | None = None
     refused: int = 0
+    suppression_scopes: tuple[str, ...] = ("all",)
 
 
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
-    """One recipient of a job, checked.
+class NewDelivery(NamedTuple):
+    """One recipient of a job, checked. A tuple, since a job makes a million of them.
 
     Args:
         recipient: The address as it goes into RCPT TO.
@@ -144,6 +146,15 @@ class JobFacts:
     counts: dict[State, int] = field(default_factory=dict)
     total: int = 0
     refused: int = 0
+    duplicates: int = 0
+    suppression_scopes: tuple[str, ...] = ("all",)
+    opened_at: float | None = None
+    finished_at: float | None = None
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that are not final yet."""
+        return sum(self.counts.get(state, 0) for state in (State.READY, State.SENDING, State.HELD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +235,158 @@ class Settlement:
     soft: bool = False
     in_doubt: bool = False
     undo_attempt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """Wanted: a lane's next `limit` ready deliveries after the one at `(after_due, after_id)`."""
+
+    lane_id: int
+    after_due: float = 0.0
+    after_id: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """What a claim came to; ids in none of the three were not ready any more.
+
+    Args:
+        claimed: To be sent, with their lease.
+        suppressed: Now final: the recipient is not mailed.
+        withheld: Still ready: their job is paused or cancelled.
+    """
+
+    claimed: list[Claimed]
+    suppressed: list[int]
+    withheld: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class SettleResult:
+    """What a settle came to.
+
+    Args:
+        stale: Ids whose lease or state did not match: nothing was written for them.
+        suppressed: Addresses that became suppressed, by a hard bounce or repeated soft ones.
+        earliest: When the first of the returned deliveries is due; None when there is none.
+    """
+
+    stale: list[int]
+    suppressed: list[str]
+    earliest: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A delivery that was being sent when the process died: it may have arrived."""
+
+    id: int
+    job_id: int
+    recipient: str
+    destination: str
+    row: int
+    attempts: int
+    doubts: int
+    state: State  # READY (sent again) or HELD (waits for a person)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One row of the history: a try, or a fate without one (`attempt` is None)."""
+
+    seq: int
+    delivery_id: int
+    job_id: int
+    recipient: str
+    destination: str
+    row: int
+    number: int
+    fate: State  # READY means deferred, to `due_at`
+    at: float
+    due_at: float | None
+    in_doubt: bool
+    attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRow:
+    """A delivery that an opened job brought into the queue."""
+
+    id: int
+    job_id: int
+    recipient: str
+    destination: str
+    row: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A delivery as a report shows it."""
+
+    id: int
+    recipient: str
+    destination: str
+    row: int
+    state: State
+    attempts: int
+    doubts: int
+    due_at: float | None
+    finished_at: float | None
+    code: int
+    reply: str
+    klass: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryHistory:
+    """A delivery with all its attempts, oldest first."""
+
+    job_uid: str
+    job_name: str
+    delivery: JobRow
+    attempts: list[AttemptRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Destinations that a person stopped."""
+
+    pattern: str
+    until: float | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits for one destination, over all jobs.
+
+    Args:
+        destination: The recipient domain.
+        ready: Deliveries in state ready, deferred ones included.
+        deferred: Those of them that were tried and wait for a later time.
+        sending: Deliveries in a session now.
+        held: Deliveries that wait for a person.
+        oldest: When the oldest waiting job came in.
+        next_due: When the next delivery is due.
+        suspended: Whether a suspension covers the destination.
+    """
+
+    destination: str
+    ready: int
+    deferred: int
+    sending: int
+    held: int
+    oldest: float | None
+    next_due: float | None
+    suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The queue in numbers: jobs by state, and the deliveries of unfinished jobs by state."""
+
+    jobs: dict[JobState, int]
+    deliveries: dict[State, int]

@@ -1,0 +1,48 @@
+-- name: lanes_due
+-- The index carries job_id, so lanes of jobs that are not open are passed over without reading them.
+SELECT json_group_array(json_array(id, job_id, destination, priority, ready, due_at)) FROM (
+  SELECT l.* FROM lane l CROSS JOIN job j ON j.id = l.job_id
+  WHERE l.priority = :priority AND l.ready > 0
+    AND (l.due_at, l.id) > (:due_at, :id) AND l.due_at <= :until
+    AND j.state = 'open'
+    AND NOT EXISTS (SELECT 1 FROM suspension s
+      WHERE l.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :until))
+  ORDER BY l.due_at, l.id LIMIT :limit);
+
+-- name: windows
+-- ?1: [[lane, after due, after id]]
+SELECT json_group_array(json_array(r.value ->> 0, json((
+  SELECT json_group_array(json_array(id, due_at)) FROM (
+    SELECT d.id, d.due_at FROM delivery d
+    WHERE d.lane_id = r.value ->> 0 AND d.state = 0
+      AND (d.due_at, d.id) > (r.value ->> 1, r.value ->> 2) AND d.due_at <= ?2
+    ORDER BY d.due_at, d.id LIMIT ?3)))))
+FROM json_each(?1) r;
+
+-- name: next_due
+SELECT json_group_array(json_array(value,
+  (SELECT min(due_at) FROM delivery WHERE lane_id = value AND state = 0)))
+FROM json_each(?1);
+
+-- name: park
+-- ?1: [[lane, due or null]]; null: when its next delivery is due.
+UPDATE lane SET due_at = coalesce(p.value ->> 1,
+  (SELECT min(d.due_at) FROM delivery d WHERE d.lane_id = lane.id AND d.state = 0), due_at)
+FROM json_each(?1) p WHERE lane.id = p.value ->> 0;
+
+-- name: suspend
+INSERT INTO suspension (pattern, until, reason, at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (pattern) DO UPDATE SET until = excluded.until, reason = excluded.reason,
+  at = excluded.at;
+
+-- name: unsuspend
+DELETE FROM suspension WHERE pattern = ?1;
+
+-- name: lapsed
+SELECT pattern FROM suspension WHERE until <= ?1;
+
+-- name: suspensions
+SELECT json_group_array(json_array(pattern, until, reason, at)) FROM suspension;
+
+-- name: earliest_of_pattern
+SELECT min(due_at) FROM lane WHERE ready > 0 AND destination GLOB ?1;

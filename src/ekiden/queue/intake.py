@@ -1,0 +1,270 @@
+"""Intake: a job's rows come in, invisible, until `open_job` makes them mail.
+
+```
+add_job -> receiving -> add_deliveries* -> open_job -> open
+               |
+               +-- crash, or abandon_job --> gone, as if it had never come
+```
+
+`submit_job` does all three in one transaction, for single messages and small jobs.
+
+Within a batch, rows are stored by destination: the rows of a lane lie side by side, so that a
+window of one lane is claimed from few pages. Rows keep their number in the file (`row`).
+"""
+
+from binascii import crc32
+from collections import Counter
+from collections.abc import Sequence
+
+from ekiden.errors import NotFoundError, RefusedError
+from ekiden.queue.model import JobFacts, NewDelivery, NewJob
+from ekiden.queue.part import Part, QueueOptions, select_jobs, sql
+from ekiden.queue.rows import address_key, ms, optional_ms
+from ekiden.queue.seen import Seen
+from ekiden.store.database import Database
+from ekiden.store.transaction import Tx, pack
+
+
+class Intake(Part):
+    """The receiving side of the queue."""
+
+    def __init__(self, db: Database, options: QueueOptions | None = None) -> None:
+        super().__init__(db, options)
+        self._seen: dict[int, Seen] = {}
+
+    async def find_job(self, uid: str) -> JobFacts | None:
+        """The job with this identity, or None."""
+        found = await self._db.write(lambda tx: select_jobs(tx, "jobs_by_uid", uid))
+        return found[0] if found else None
+
+    async def add_job(self, job: NewJob) -> int:
+        """Begin to receive a job; returns its id.
+
+        Half a job that an earlier try left behind under the same identity is removed first.
+
+        Raises:
+            RefusedError: A job with this identity is in the queue, or is being received now.
+        """
+        found = await self.find_job(job.uid)
+        if found is not None:
+            if found.state != "receiving" or found.id in self._seen:
+                raise _known(found)
+            await self.abandon_job(found.id)
+        job_id = await self._db.write(lambda tx: _insert_job(tx, job))
+        self._seen[job_id] = Seen()
+        return job_id
+
+    async def add_deliveries(self, job_id: int, rows: Sequence[NewDelivery]) -> int:
+        """Add a batch (a few thousand) to a job that is being received.
+
+        An address that the job already has (local part casefolded, domain as A-labels) is counted
+        as a duplicate and ignored.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            NotFoundError: There is no such job, or it is not being received by this process.
+        """
+        seen = self._seen.get(job_id)
+        if seen is None:
+            raise NotFoundError("this job is not being received", where=f"job {job_id}")
+        return await self._db.write(lambda tx: _insert(tx, job_id, rows, seen), rows=len(rows))
+
+    async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
+        """The commit point: from here on the job is mail to be sent.
+
+        Args:
+            job_id: A job that is being received.
+            now: UNIX seconds.
+            refused: Rows that intake refused.
+
+        Raises:
+            RefusedError: The job is not being received.
+        """
+
+        def op(tx: Tx) -> tuple[JobFacts, int | None]:
+            return _open(tx, job_id, now, refused)
+
+        facts, earliest = await self._db.write(op)
+        self._seen.pop(job_id, None)
+        self._note_due(earliest)
+        return facts
+
+    async def submit_job(self, job: NewJob, rows: Sequence[NewDelivery], now: float) -> JobFacts:
+        """Add and open a small job in one transaction.
+
+        Raises:
+            RefusedError: A job with this identity is in the queue.
+        """
+
+        def op(tx: Tx) -> tuple[JobFacts, int | None]:
+            job_id = _insert_job(tx, job)
+            _insert(tx, job_id, rows, Seen())
+            return _open(tx, job_id, now, job.refused)
+
+        facts, earliest = await self._db.write(op, rows=len(rows))
+        self._note_due(earliest)
+        return facts
+
+    async def abandon_job(self, job_id: int) -> None:
+        """Undo a job that was not opened, in pieces; a crash leaves the rest to the next start."""
+        self._seen.pop(job_id, None)
+        chunk = self._options.chunk
+        while await self._db.write(lambda tx: _drop_piece(tx, job_id, chunk), rows=chunk):
+            pass
+
+    async def abandon_receiving(self) -> list[str]:
+        """At start: undo the jobs that were being received when the process died.
+
+        Returns:
+            Their identities.
+        """
+        found = await self._db.write(lambda tx: tx.rows(sql("receiving")))
+        for job_id, _ in found:
+            await self.abandon_job(job_id)
+        return [uid for _, uid in found]
+
+
+def _known(job: JobFacts) -> RefusedError:
+    return RefusedError(
+        f"the job {job.uid!r} is already here ({job.state})",
+        where=f"job {job.id}",
+        remedy="give a different id to send it again",
+    )
+
+
+def _insert_job(tx: Tx, job: NewJob) -> int:
+    found = select_jobs(tx, "jobs_by_uid", job.uid)
+    if found:
+        raise _known(found[0])
+    rows = tx.rows(
+        sql("add_job"),
+        {
+            "uid": job.uid,
+            "name": job.name,
+            "priority": int(job.priority),
+            "mail_from": job.mail_from,
+            "from_domain": job.from_domain,
+            "configuration_set": job.configuration_set,
+            "pool": job.pool,
+            "spool_name": job.spool_name,
+            "scopes": pack(job.suppression_scopes),
+            "created_at": ms(job.created_at),
+            "send_at": ms(job.send_at),
+            "expires_at": ms(job.expires_at),
+            "deliver_by": optional_ms(job.deliver_by),
+            "pace_messages": job.pace.messages if job.pace else None,
+            "pace_ms": ms(job.pace.seconds) if job.pace else None,
+            "refused": job.refused,
+        },
+    )
+    job_id: int = rows[0][0]
+    tx.execute(sql("add_content"), (job_id, job.content))
+    return job_id
+
+
+def _open(tx: Tx, job_id: int, now: float, refused: int) -> tuple[JobFacts, int | None]:
+    if not tx.execute(sql("open_job"), (job_id, ms(now), refused)):
+        raise RefusedError("only a job that is being received can be opened", where=f"job {job_id}")
+    earliest = tx.rows(sql("earliest_of_job"), (job_id,))[0][0]
+    return select_jobs(tx, "jobs_by_id", job_id)[0], earliest
+
+
+def _insert(tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen) -> int:
+    """Add the new ones of a batch."""
+    found = tx.one(sql("receiving_job"), (job_id,))
+    if found is None or found[0] != "receiving":
+        raise NotFoundError("this job is not being received", where=f"job {job_id}")
+    _, priority, due_at = found
+    batch = sorted(rows, key=_destination)
+    addresses = [address_key(row.recipient, row.destination) for row in batch]
+    first = tx.rows(sql("last_delivery"))[0][0] + 1
+    fresh = _fresh(tx, addresses, seen, first)
+    if len(fresh) < len(batch):
+        batch = [batch[place] for place in fresh]
+        addresses = [addresses[place] for place in fresh]
+    if batch:
+        lanes = _lanes(tx, job_id, batch, priority, due_at)
+        tx.execute(sql("add_deliveries"), (pack(lanes), first, due_at))
+        _store(tx, batch, addresses, first)
+        # Big-endian, so that a print can be searched for as the four bytes it is.
+        prints = b"".join([crc32(key.encode()).to_bytes(4, "big") for key in addresses])
+        tx.execute(sql("add_run"), (job_id, first, first + len(batch) - 1, prints))
+    tx.execute(sql("count_received"), (job_id, len(batch), len(rows) - len(batch)))
+    return len(batch)
+
+
+def _destination(row: NewDelivery) -> str:
+    return row.destination
+
+
+def _fresh(tx: Tx, addresses: Sequence[str], seen: Seen, first: int) -> Sequence[int]:
+    """The places of the addresses that the job does not have yet, in the order of their ids."""
+    if seen.base < 0:
+        seen.base = first - 1
+    hashes = [hash(address) for address in addresses]
+    suspects = seen.screen(hashes, first - seen.base)
+    if not suspects:
+        return range(len(addresses))
+    doubtful = set(suspects)
+    fresh = [place for place in range(len(addresses)) if place not in doubtful]
+    alike = {place: [n + seen.base for n in seen.suspects(hashes[place])] for place in suspects}
+    wanted = {id_ for ids in alike.values() for id_ in ids if id_ < first}
+    stored: dict[int, str] = dict(tx.json(sql("stored_addresses"), (pack(sorted(wanted)),)))
+    for place in suspects:
+        # Again, since this loop itself adds: the batch may hold the address three times.
+        ids = [number + seen.base for number in seen.suspects(hashes[place])]
+        known = {stored.get(id_) if id_ < first else addresses[fresh[id_ - first]] for id_ in ids}
+        if addresses[place] not in known:
+            seen.add(hashes[place], first + len(fresh) - seen.base)
+            fresh.append(place)
+    return fresh
+
+
+def _lanes(
+    tx: Tx, job_id: int, batch: Sequence[NewDelivery], priority: int, due_at: int
+) -> list[int]:
+    """Make or count up the lanes of a batch; returns the lane of each row."""
+    counts = list(Counter([row.destination for row in batch]).items())
+    packed = pack(counts)
+    tx.execute(sql("add_lanes"), (packed, job_id, priority, due_at))
+    ids: list[int] = tx.json(sql("lane_ids"), (packed, job_id))
+    lane_of = {destination: id_ for (destination, _), id_ in zip(counts, ids, strict=True)}
+    return [lane_of[row.destination] for row in batch]
+
+
+def _store(tx: Tx, batch: Sequence[NewDelivery], addresses: Sequence[str], first: int) -> None:
+    """Write the payloads of a batch."""
+    places = []
+    start = 1
+    for row in batch:
+        size = len(row.merge)
+        places.append(f"{start:10d}{size:8d}{row.row:10d}")
+        start += size
+    merges = b"".join([row.merge for row in batch])
+    recipients = [row.recipient for row in batch]
+    packed = pack(recipients)
+    tx.execute(sql("add_payloads"), (packed, first, merges, "".join(places).encode()))
+    different = [
+        (first + place, address)
+        for place, (address, recipient) in enumerate(zip(addresses, recipients, strict=True))
+        if address != recipient
+    ]
+    if different:
+        tx.execute(sql("add_addresses"), (pack(different),))
+
+
+def _drop_piece(tx: Tx, job_id: int, chunk: int) -> bool:
+    """Undo one run, then one piece of the lanes, then the job; True while something is left."""
+    run = tx.one(sql("next_run"), (job_id,))
+    if run is not None:
+        run_id, first, last = run
+        tx.execute(sql("drop_payloads"), (first, last))
+        tx.execute(sql("drop_deliveries"), (first, last))
+        tx.execute(sql("drop_run"), (run_id,))
+        return True
+    if tx.execute(sql("drop_lanes"), (job_id, chunk)):
+        return True
+    tx.execute(sql("drop_job"), (job_id,))
+    return False

@@ -1,0 +1,71 @@
+-- name: claim_candidates
+-- ?1: ids. The suppression key is a primary-key look-up; transactional mail passes the reasons that
+-- are about bulk.
+SELECT json_group_array(json_array(d.id, l.job_id, d.lane_id, p.recipient, l.destination,
+  CAST(p.merge AS TEXT), p.row, d.attempts + 1, d.doubts, j.state = 'open',
+  EXISTS (SELECT 1 FROM suppression s
+    WHERE s.address = coalesce(p.address, p.recipient)
+      AND s.scope IN (SELECT value FROM json_each(j.suppression_scopes))
+      AND (j.priority > 0 OR s.reason NOT IN ('unsubscribe', 'unengaged')))))
+FROM json_each(?1) i
+CROSS JOIN delivery d ON d.id = i.value AND d.state = 0
+CROSS JOIN payload p ON p.id = d.id
+CROSS JOIN lane l ON l.id = d.lane_id
+CROSS JOIN job j ON j.id = l.job_id;
+
+-- name: claim
+UPDATE delivery SET state = 1, lease = ?2, attempts = attempts + 1
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 0;
+
+-- name: leased
+-- ?1: [[id, lease]]. Who still holds its lease, and what is needed to settle it.
+SELECT json_group_array(json_array(d.id, d.lane_id, l.job_id, j.state, d.attempts, d.doubts,
+  d.last_attempt, d.due_at, coalesce(p.address, p.recipient)))
+FROM json_each(?1) i
+CROSS JOIN delivery d ON d.id = i.value ->> 0 AND d.state = 1 AND d.lease = i.value ->> 1
+CROSS JOIN payload p ON p.id = d.id
+CROSS JOIN lane l ON l.id = d.lane_id
+CROSS JOIN job j ON j.id = l.job_id;
+
+-- name: in_flight
+-- What was being sent when the process died: the fields of Claimed, without merge data.
+SELECT json_group_array(json_array(d.id, l.job_id, d.lane_id, p.recipient, l.destination, p.row,
+  d.attempts, d.doubts, d.lease))
+FROM (SELECT * FROM delivery WHERE state = 1 ORDER BY id LIMIT ?1) d
+CROSS JOIN payload p ON p.id = d.id CROSS JOIN lane l ON l.id = d.lane_id;
+
+-- name: settle
+-- ?1: [[id, lease, state, due_at, attempts, doubts, finished_at, last attempt]]
+UPDATE delivery SET state = s.value ->> 2, lease = NULL, due_at = s.value ->> 3,
+  attempts = s.value ->> 4, doubts = s.value ->> 5, finished_at = s.value ->> 6,
+  last_attempt = s.value ->> 7
+FROM json_each(?1) s
+WHERE delivery.id = s.value ->> 0 AND delivery.state = 1 AND delivery.lease = s.value ->> 1;
+
+-- name: add_attempts
+INSERT INTO attempt (id, delivery_id, previous, number, fate, due_at, tried, in_doubt, at, ms, source,
+  site, host, stage, code, reply, class, rule, outcome, tls, size)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+  value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
+  value ->> 14, value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20
+FROM json_each(?1);
+
+-- name: suppress
+-- ?1: [[address, reason, job, note]]; the first note of a reason is kept.
+INSERT INTO suppression (address, scope, reason, job_id, at, note)
+SELECT value ->> 0, 'all', value ->> 1, value ->> 2, ?2, value ->> 3 FROM json_each(?1) WHERE true
+ON CONFLICT DO NOTHING;
+
+-- name: count_soft
+INSERT INTO soft_bounce (address, count, first_at, last_at)
+SELECT value ->> 0, value ->> 1, ?2, ?2 FROM json_each(?1) WHERE true
+ON CONFLICT (address) DO UPDATE SET count = count + excluded.count,
+  last_at = max(last_at, excluded.last_at);
+
+-- name: soft_enough
+SELECT json_group_array(json_array(address, count)) FROM soft_bounce
+WHERE address IN (SELECT value ->> 0 FROM json_each(?1)) AND count >= ?2
+  AND last_at - first_at >= ?3;
+
+-- name: clear_soft
+DELETE FROM soft_bounce WHERE address IN (SELECT value FROM json_each(?1));

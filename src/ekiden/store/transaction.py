@@ -1,0 +1,49 @@
+"""What an operation sees of the database: a few verbs on the one writing connection.
+
+Operations are plain functions that run on the database's thread, inside the group's transaction.
+They take batches as one JSON parameter and return batches as one JSON value: SQLite gives the GIL
+back and forth on every row it steps over, and under a busy event loop each of those hand-overs may
+wait for the interpreter's switch interval (5 ms). docs/queue.md has the figures.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+Params = Sequence[Any] | Mapping[str, Any]
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def pack(values: Any) -> str:
+    """A batch as one parameter for `json_each`."""
+    return _encode(values).decode()
+
+
+class Tx:
+    """The writing side during one operation; not to be kept after it."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Params = ()) -> int:
+        """Run a statement that writes; returns how many rows it changed."""
+        return self._connection.execute(sql, params).rowcount
+
+    def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query; for few rows (see above)."""
+        return self._connection.execute(sql, params).fetchall()
+
+    def one(self, sql: str, params: Params = ()) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        row: tuple[Any, ...] | None = self._connection.execute(sql, params).fetchone()
+        return row
+
+    def json(self, sql: str, params: Params = ()) -> Any:
+        """The decoded JSON value of a query that answers with one (json_group_array)."""
+        row = self._connection.execute(sql, params).fetchone()
+        return None if row is None or row[0] is None else _decode(row[0])
