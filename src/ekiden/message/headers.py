@@ -245,10 +245,21 @@ def parameters(value: str, params: Sequence[tuple[str, str]]) -> bytes:
         value: `text/plain`, `attachment`.
         params: Names and values; values beyond ASCII or too long take the RFC 2231 form.
     """
-    pieces = [b" " + value.encode("ascii")]
+    made = b" " + value.encode("ascii")
     for name, text in params:
-        pieces.extend(_parameter(name, text))
-    return b";\r\n ".join(pieces)
+        for piece in _parameter(name, text):
+            line = made.rpartition(b"\r\n")[2]
+            # The first line also holds the field's name; none is longer than this one.
+            room = FOLD_COLUMN - (0 if b"\r\n" in made else len("Content-Disposition:"))
+            made += (b"; " if len(line) + 2 + len(piece) <= room else b";\r\n ") + piece
+    return made
+
+
+@lru_cache(maxsize=4096)
+def _extended(char: str) -> str:
+    return "".join(
+        chr(byte) if byte in _ATTRIBUTE_CHAR else f"%{byte:02X}" for byte in char.encode()
+    )
 
 
 def _parameter(name: str, text: str) -> list[bytes]:
@@ -257,9 +268,7 @@ def _parameter(name: str, text: str) -> list[bytes]:
             return [f"{name}={text}".encode("ascii")]
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         return [f'{name}="{escaped}"'.encode("ascii")]
-    encoded = [
-        chr(byte) if byte in _ATTRIBUTE_CHAR else f"%{byte:02X}" for byte in text.encode("utf-8")
-    ]
+    encoded = [_extended(char) for char in text]  # whole characters: readers decode each piece
     width = FOLD_COLUMN - len(name) - len("*99*=utf-8'';  ")
     chunks, chunk = [], ""
     for piece in encoded:

@@ -115,11 +115,13 @@ class Template:
         pieces: In order; never two literals in a row.
         names: Every merge field it mentions.
         required: Those it cannot do without: used outside conditions, loops and `default`.
+        source: What it was compiled from, Handlebars translated.
     """
 
     pieces: tuple[Piece, ...]
     names: frozenset[str]
     required: frozenset[str]
+    source: str = ""
 
     @property
     def constant(self) -> str | None:
@@ -162,12 +164,12 @@ def compile_template(
     """
     lenient = on_missing == "empty"
     env = environment(html=html, lenient=lenient)
-    source = source.replace("\r\n", "\n").replace("\r", "\n")
-    tree = parse(env, translate(source, where), where)
+    source = translate(source.replace("\r\n", "\n").replace("\r", "\n"), where)
+    tree = parse(env, source, where)
     names = frozenset(meta.find_undeclared_variables(tree))
     required = frozenset() if lenient else names & frozenset(_required(tree.body))
     pieces = _pieces(tree, env, where, html=html, lenient=lenient)
-    return Template(pieces, names, required)
+    return Template(pieces, names, required, source)
 
 
 def _pieces(

@@ -165,7 +165,7 @@ class _Writer(HTMLParser):
 
 
 def html_to_text(html: str) -> str:
-    """Return what HTML says, as text with `\\n` line ends and one at the end."""
+    r"""Return what HTML says, as text with `\n` line ends and one at the end."""
     writer = _Writer()
     writer.feed(html)
     writer.close()
