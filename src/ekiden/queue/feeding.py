@@ -93,7 +93,14 @@ class Feeding(Part):
                 looked up in the same transaction and so cannot overlook a retry just written.
         """
         batch = pack([[lane, optional_ms(due_at)] for lane, due_at in lanes.items()])
-        await self._db.write(lambda tx: tx.execute(sql("park"), (batch,)), rows=len(lanes))
+        drained = pack([lane for lane, due_at in lanes.items() if due_at is None])
+
+        def op(tx: Tx) -> int | None:
+            tx.execute(sql("park"), (batch,))
+            earliest: int | None = tx.rows(sql("earliest_of_lanes"), (drained,))[0][0]
+            return earliest
+
+        self._note_due(await self._db.write(op, rows=len(lanes)))
 
     async def suspend(self, pattern: str, until: float | None, reason: str, now: float) -> None:
         """Offer no lane of these destinations until a time, or until `unsuspend`.

@@ -30,6 +30,9 @@ UPDATE lane SET due_at = coalesce(p.value ->> 1,
   (SELECT min(d.due_at) FROM delivery d WHERE d.lane_id = lane.id AND d.state = 0), due_at)
 FROM json_each(?1) p WHERE lane.id = p.value ->> 0;
 
+-- name: earliest_of_lanes
+SELECT min(due_at) FROM lane WHERE ready > 0 AND id IN (SELECT value FROM json_each(?1));
+
 -- name: suspend
 INSERT INTO suspension (pattern, until, reason, at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (pattern) DO UPDATE SET until = excluded.until, reason = excluded.reason,
