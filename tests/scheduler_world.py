@@ -220,7 +220,7 @@ class World:
     def load(self, action: Load) -> None:
         rows = self.rows[action.lane_id]
         after = (action.after_due, action.after_id)
-        found = []
+        found: list[Waiting] = []
         more = False
         # dicts keep the order of insertion, which is (due, id) until something is deferred.
         for number, due in rows.items():

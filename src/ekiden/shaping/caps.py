@@ -4,48 +4,41 @@ A cap of None is no cap. One shape serves every scope (destination, site, provid
 whole engine), because the scheduler asks each of them the same question: may one more start now?
 """
 
-from dataclasses import dataclass, fields
+import re
+from dataclasses import dataclass
 from typing import Final
 
-SECONDS: Final = {
-    "per_second": 1.0,
-    "per_minute": 60.0,
-    "per_hour": 3_600.0,
-    "per_day": 86_400.0,
-}
+UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_NAMES: Final = {1.0: "second", 60.0: "minute", 3_600.0: "hour", 86_400.0: "day"}
+_RATE: Final = re.compile(r"(\d+)/([smhd])")
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """At most so many in any span of the unit's length, wherever the span begins.
+class Rate:
+    """At most `limit` in any span of `seconds`, wherever the span begins."""
 
-    Args:
-        per_second: In any second.
-        per_minute: In any 60 seconds.
-        per_hour: In any 3,600 seconds.
-        per_day: In any 86,400 seconds.
-    """
-
-    per_second: int | None = None
-    per_minute: int | None = None
-    per_hour: int | None = None
-    per_day: int | None = None
+    limit: int
+    seconds: float
 
     def __post_init__(self) -> None:
-        for name, limit in self.limits():
-            if limit < 1:
-                raise ValueError(f"{name} must be at least 1, not {limit}: suspend it instead")
+        if self.limit < 1 or self.seconds <= 0:
+            raise ValueError(f"a rate lets through at least 1, not {self}: suspend it instead")
 
-    def limits(self) -> list[tuple[str, int]]:
-        """Return the limits that are set, by name, shortest unit first."""
-        every = [(item.name, getattr(self, item.name)) for item in fields(self)]
-        return [(name, limit) for name, limit in every if limit is not None]
+    @classmethod
+    def parse(cls, text: str) -> "Rate":
+        """Return the rate that `text` says: "10/s", "100/m", "1000/h", "50000/d".
 
-    def __bool__(self) -> bool:
-        return bool(self.limits())
+        Raises:
+            ValueError: It says no rate.
+        """
+        found = _RATE.fullmatch(text)
+        if found is None:
+            raise ValueError(f'{text!r} is no rate: write "10/s", "100/m", "1000/h" or "50000/d"')
+        return cls(int(found.group(1)), UNITS[found.group(2)])
 
-
-NO_RATES: Final = Rates()
+    def __str__(self) -> str:
+        unit = _NAMES.get(self.seconds, f"{self.seconds:g} seconds")
+        return f"{self.limit:,} per {unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +48,14 @@ class Caps:
     Args:
         sessions: Concurrent SMTP sessions, those being dialled included.
         messages_per_session: Transactions on one connection before it is closed.
-        messages: Transactions handed out per unit of time.
+        messages: Transactions handed out per unit of time; all of them hold at once.
         connections: Sessions begun per unit of time, failed ones included.
     """
 
     sessions: int | None = None
     messages_per_session: int | None = None
-    messages: Rates = NO_RATES
-    connections: Rates = NO_RATES
+    messages: tuple[Rate, ...] = ()
+    connections: tuple[Rate, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("sessions", "messages_per_session"):

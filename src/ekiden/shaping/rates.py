@@ -17,13 +17,17 @@ two on the border could fall into the same second over there.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol
 
-from ekiden.shaping.caps import SECONDS, Rates
+from ekiden.shaping.caps import Rate
 
 BURST_SHARE: Final = 0.05  # of the limit may start at once
 MARGIN: Final = 0.05  # of the limit is left unused, for jitter on the way to the receiver
-SLOTS: Final = {"per_hour": 60, "per_day": 96}
+HOUR: Final = 3_600.0
+DAY: Final = 86_400.0
+SLOTS_OF_HOUR: Final = 60
+SLOTS_OF_DAY: Final = 96
 
 
 class Limiter(Protocol):
@@ -156,15 +160,15 @@ class Meter:
         self.smooth = any(isinstance(limiter, Bucket) for limiter in limiters)
 
     @classmethod
-    def of(cls, rates: Rates) -> "Meter | None":
-        """Return a meter for `rates`, or None when they limit nothing."""
+    def of(cls, rates: Sequence[Rate]) -> "Meter | None":
+        """Return a meter for `rates`, or None when there are none."""
         limiters: list[Limiter] = []
-        for name, limit in rates.limits():
-            label = f"{limit:,} {name.replace('_', ' ')}"
-            if name in SLOTS:
-                limiters.append(Allowance(limit, SECONDS[name], SLOTS[name], label))
+        for rate in rates:
+            if rate.seconds < HOUR:
+                limiters.append(Bucket(rate.limit, rate.seconds, str(rate)))
             else:
-                limiters.append(Bucket(limit, SECONDS[name], label))
+                slots = SLOTS_OF_HOUR if rate.seconds < DAY else SLOTS_OF_DAY
+                limiters.append(Allowance(rate.limit, rate.seconds, slots, str(rate)))
         return cls(limiters) if limiters else None
 
     def ready_at(self, now: float) -> float:

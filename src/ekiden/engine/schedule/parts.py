@@ -231,10 +231,14 @@ class Path(Scope):
     def good(self, now: float) -> bool:
         """Learn that a transaction went well; return whether there is room for more."""
         self.failures = self.refusals = 0
+        window = self.window
+        # A window that is not full does not grow, whatever its cap; most are not.
+        cap = self._cap() if self.sessions >= window.size else 0
+        return window.good(now, busy=self.sessions, cap=cap)
+
+    def _cap(self) -> int:
         cap = self.site.session_cap()
-        if self.caps.sessions is not None:
-            cap = min(cap, self.caps.sessions)
-        return self.window.good(now, busy=self.sessions, cap=cap)
+        return cap if self.caps.sessions is None else min(cap, self.caps.sessions)
 
     def slow(self, now: float, since: float, reason: str, jitter: float) -> None:
         """Learn that the receiver asks for less."""

@@ -1,0 +1,187 @@
+"""Provider profiles: what each mailbox provider asks of senders, with where it says so.
+
+A provider is matched by the recipient's domain, or by its MX hosts: every host of the site must end
+in one of its suffixes, because a backup MX elsewhere means somebody else's limits. The profiles are
+data (`providers.toml`); an operator's own are laid over them by name.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from typing import Any, Final
+
+from ekiden.errors import ConfigError
+from ekiden.shaping.caps import Rate
+from ekiden.shaping.layers import KEYS, Layer, LimitSet
+
+OURS: Final = "ours"  # how the source of a value begins that no provider published
+_TLS: Final = frozenset({"opportunistic", "required", "off"})
+_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits"})
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One provider's profile.
+
+    Args:
+        name: What rules, events and commands call it.
+        title: What people call it.
+        mx: Suffixes of host names, each with its leading dot, or whole names.
+        destinations: Patterns over the recipient's domain.
+        limits: What it asks.
+        sources: Where each limit was read, by key; it begins with "ours" where nobody says.
+        notes: What an operator should know.
+    """
+
+    name: str
+    title: str
+    mx: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    limits: LimitSet = LimitSet()  # noqa: RUF009  frozen, without state
+    sources: tuple[tuple[str, str], ...] = ()
+    notes: str = ""
+
+    def has_host(self, host: str) -> bool:
+        """Whether an MX host is one of its own."""
+        host = host.lower().rstrip(".")
+        return any(host.endswith(mx) if mx[0] == "." else host == mx for mx in self.mx)
+
+    def has_destination(self, destination: str) -> bool:
+        """Whether a recipient domain is one of its own, whatever its MX says."""
+        return any(fnmatchcase(destination, pattern) for pattern in self.destinations)
+
+    def layer(self) -> Layer:
+        """Return its limits as a layer."""
+        return Layer("provider", self.name, self.limits)
+
+
+class Providers:
+    """All profiles, in order: the first that matches decides."""
+
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._by_name = {provider.name: provider for provider in providers}
+
+    @classmethod
+    def load(cls) -> "Providers":
+        """Return the profiles that are shipped."""
+        text = files("ekiden.shaping").joinpath("providers.toml").read_text(encoding="utf-8")
+        return cls.parse(tomllib.loads(text), "providers.toml")
+
+    @classmethod
+    def parse(cls, tables: Mapping[str, Any], where: str) -> "Providers":
+        """Return the profiles of a TOML document.
+
+        Args:
+            tables: The document.
+            where: What it is called, for errors.
+
+        Raises:
+            ConfigError: A table is no profile.
+        """
+        return cls([_provider(name, table, where) for name, table in tables.items()])
+
+    def __iter__(self) -> Any:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._by_name[name]
+
+    def overlaid(self, own: "Providers") -> "Providers":
+        """Return these with an operator's own before them; same names are merged key by key."""
+        merged = [
+            _over(self._by_name[provider.name], provider)
+            if provider.name in self._by_name
+            else provider
+            for provider in own
+        ]
+        names = {provider.name for provider in merged}
+        return Providers([*merged, *(each for each in self if each.name not in names)])
+
+    def match(self, destination: str, hosts: Sequence[str]) -> Provider | None:
+        """Return the provider of a destination, None when it is nobody known.
+
+        Args:
+            destination: The recipient's domain, lower case.
+            hosts: The names of its MX hosts.
+        """
+        for provider in self._by_name.values():
+            if provider.has_destination(destination):
+                return provider
+        if not hosts:
+            return None
+        for provider in self._by_name.values():
+            if all(provider.has_host(host) for host in hosts):
+                return provider
+        return None
+
+
+def _over(base: Provider, own: Provider) -> Provider:
+    said = {key: value for key in KEYS if (value := getattr(own.limits, key)) is not None}
+    return replace(
+        base,
+        title=own.title or base.title,
+        mx=own.mx or base.mx,
+        destinations=own.destinations or base.destinations,
+        limits=replace(base.limits, **said),
+        sources=tuple({**dict(base.sources), **dict(own.sources)}.items()),
+        notes=own.notes or base.notes,
+    )
+
+
+def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
+    place = f"{where}, [{name}]"
+    unknown = sorted(set(table) - _FIELDS)
+    if unknown:
+        raise ConfigError(
+            f"{unknown[0]!r} is no key of a provider",
+            where=place,
+            remedy=f"use one of {', '.join(sorted(_FIELDS))}",
+        )
+    values: dict[str, Any] = {}
+    sources: list[tuple[str, str]] = []
+    for key, entry in table.get("limits", {}).items():
+        values[key], source = _limit(key, entry, f"{place}, limits.{key}")
+        sources.append((key, source))
+    for mx in table.get("mx", ()):
+        if not mx or mx != mx.lower():
+            raise ConfigError(f"{mx!r} is no host name", where=place, remedy="write it lower case")
+    return Provider(
+        name=name,
+        title=table.get("title", name),
+        mx=tuple(table.get("mx", ())),
+        destinations=tuple(table.get("destinations", ())),
+        limits=LimitSet(**values),
+        sources=tuple(sources),
+        notes=table.get("notes", "").strip(),
+    )
+
+
+def _limit(key: str, entry: Any, where: str) -> tuple[Any, str]:
+    if key not in KEYS:
+        raise ConfigError(
+            f"{key!r} is no limit", where=where, remedy=f"use one of {', '.join(KEYS)}"
+        )
+    if not isinstance(entry, Mapping) or set(entry) != {"value", "source"}:
+        raise ConfigError(
+            "a limit is { value = ..., source = ... }",
+            where=where,
+            remedy='say where the number comes from; "ours" when nobody published one',
+        )
+    return _value(key, entry["value"], where), str(entry["source"])
+
+
+def _value(key: str, value: Any, where: str) -> Any:
+    if key == "tls":
+        if value not in _TLS:
+            raise ConfigError(f"{value!r} is no TLS policy", where=where, remedy=", ".join(_TLS))
+        return value
+    if key.endswith(("messages", "connections")):
+        try:
+            return tuple(Rate.parse(text) for text in value)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error), where=where, remedy='a list such as ["10/s"]') from error
+    if type(value) is not int or value < 1:
+        raise ConfigError(f"{value!r} is no positive whole number", where=where)
+    return value
