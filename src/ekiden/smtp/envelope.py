@@ -14,7 +14,7 @@ from ekiden import limits
 from ekiden.smtp.content import UnsendableError
 
 _CONTROL: Final = "\x00-\x1f\x7f"
-_PLAIN: Final = re.compile(rf"[^{_CONTROL}\s<>\"\\]+@[^{_CONTROL}\s<>\"\\@]+")
+_PLAIN: Final = re.compile(rf"[^{_CONTROL}\s<>\"\\@]+@[^{_CONTROL}\s<>\"\\@]+")
 _QUOTED: Final = re.compile(rf"\"(?:[^{_CONTROL}\"\\]|\\[^{_CONTROL}])*\"@[^{_CONTROL}\s<>\"\\@]+")
 
 
