@@ -128,8 +128,8 @@ def _read_private(path: Path) -> bytes:
             where=str(path),
             remedy="make one with `ekiden dkim keygen`, or correct the path",
         ) from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
+    try:
+        facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise ConfigError("not a regular file", where=str(path), remedy="correct the path")
         if facts.st_uid not in {os.geteuid(), 0}:
@@ -144,7 +144,9 @@ def _read_private(path: Path) -> bytes:
                 where=str(path),
                 remedy=f"chmod 600 {path}",
             )
-        return file.read(KEY_FILE_BYTES)
+        return os.read(descriptor, KEY_FILE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def generate(domain: str, selector: str, algorithm: Algorithm = Algorithm.RSA) -> Key:
