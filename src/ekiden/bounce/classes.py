@@ -87,6 +87,10 @@ _ALL: Final = (
     BounceClass("expired", _RETRY, "X.4.7", "Tried until its time was over."),
     BounceClass("delivery_agent", _RETRY, "X.3.0", "A local program of the receiver failed."),
     BounceClass("temporary", _RETRY, "X.0.0", "A temporary failure of no known kind."),
+    # Reports that are no replies
+    BounceClass("complaint", _SUPPRESS, "", "The recipient reported it as spam, or opted out."),
+    BounceClass("not_spam", _OTHER, "", "The recipient said that it is no spam."),
+    BounceClass("auth_report", _FIX, "", "A receiver reports that authentication failed."),
     # Nothing certain
     BounceClass("refused", _OTHER, "X.0.0", "Refused without a reason."),
     BounceClass("delivered", _OTHER, "2.0.0", "Accepted."),

@@ -40,6 +40,10 @@ _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
+# A rule with one of its phrases, and the words without which it need not be tried.
+_Test = tuple[Rule, re.Pattern[str] | None, tuple[frozenset[str], ...]]
+
+
 class Classifier:
     """The rules, compiled.
 
@@ -51,7 +55,7 @@ class Classifier:
         self.rules: Final = rules.rules
         self._lists: Final = Lists(rules.lists)
         self._providers: Final = Providers(rules.providers)
-        self._tests: list[tuple[int, Rule, re.Pattern[str] | None]] = []
+        self._tests: list[_Test] = []
         self._by_word: dict[str, list[int]] = {}
         self._by_status: dict[str, list[int]] = {}
         self._spaceless: list[int] = []
@@ -64,15 +68,15 @@ class Classifier:
                     self._by_word.setdefault(word, []).append(len(self._tests))
                 if not anchors:
                     self._spaceless.append(len(self._tests))
-                self._tests.append((len(self._tests), rule, phrase.regex))
+                self._tests.append((rule, phrase.regex, phrase.required(counts)))
             if not rule.phrases:
                 self._index_bare(rule)
-        self._anchors: Final = self._by_word.keys()
+        self._anchors: Final = frozenset(self._by_word)
 
     def _index_bare(self, rule: Rule) -> None:
         """A rule without phrases is found by its status, or, having none, tried always."""
         number = len(self._tests)
-        self._tests.append((number, rule, None))
+        self._tests.append((rule, None, ()))
         if rule.spec.enhanced:
             for status in rule.spec.enhanced:
                 self._by_status.setdefault(status, []).append(number)
@@ -115,8 +119,9 @@ class Classifier:
         )
 
     def _match(self, reading: Reading, provider: str) -> Rule | None:
+        text, words = reading.text, reading.words
         numbers: set[int] = set(self._otherwise)
-        for word in reading.words & self._anchors:
+        for word in words & self._anchors:
             numbers.update(self._by_word[word])
         if reading.foreign:
             numbers.update(self._spaceless)
@@ -125,8 +130,10 @@ class Classifier:
             for form in _status_forms(status):
                 numbers.update(self._by_status.get(form, ()))
         for number in sorted(numbers):
-            _, rule, regex = self._tests[number]
-            if (regex is None or regex.search(reading.text)) and _holds(rule, reading, provider):
+            rule, regex, required = self._tests[number]
+            if any(words.isdisjoint(one) for one in required):
+                continue
+            if (regex is None or regex.search(text)) and _holds(rule, reading, provider):
                 return rule
         return None
 

@@ -11,8 +11,8 @@ punctuation, one space between. What it may contain:
   host called `blocked.example` means nothing.
 
 A phrase with a letter of a script without spaces (Chinese, Japanese) is looked for anywhere, and
-its spaces stand for any few characters. Every gap is bounded and made of whole words, so no phrase can
-take exponential time, whatever the text.
+its spaces stand for any few characters. Every gap is bounded and made of whole words, so no phrase
+can take exponential time, whatever the text.
 
 Each phrase has *anchors*: plain words of which one must be there. The classifier looks a text's
 words up in one dictionary of anchors and tries only the phrases it finds: a hundred rules or a
@@ -97,10 +97,19 @@ class Phrase:
         """
         if not self.elements:
             return frozenset()
-        sets = [found for element in self.elements if (found := element.anchors(commonness))]
+        sets = self._required(commonness)
         if not sets:
             raise PhraseError(f"{self.source!r} has no plain word to be found by")
         return min(sets, key=lambda one: (sum(commonness[word] for word in one), sorted(one)))
+
+    def required(self, commonness: Counter[str]) -> tuple[frozenset[str], ...]:
+        """Sets of words, beside the anchors, of which one each must be in the text."""
+        sets = self._required(commonness)
+        chosen = self.anchors(commonness)
+        return tuple(sorted((one for one in sets if one != chosen), key=len))
+
+    def _required(self, commonness: Counter[str]) -> list[frozenset[str]]:
+        return [found for element in self.elements if (found := element.anchors(commonness))]
 
 
 def parse(source: str) -> Phrase:

@@ -1,0 +1,91 @@
+"""RFC 5965 feedback reports, and the complaints that come without one. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ekiden.bounce.dsn import address_in
+from ekiden.bounce.mime import Headers, Part, headers_of, walk
+
+_TYPES: Final = {
+    "abuse": "complaint",
+    "fraud": "complaint",
+    "opt-out": "complaint",
+    "opt-out-list": "complaint",
+    "complaint": "complaint",
+    "miscategorized": "complaint",
+    "other": "complaint",
+    "virus": "virus",
+    "not-spam": "not_spam",
+    "auth-failure": "auth_report",
+    "dkim": "auth_report",
+}
+# Microsoft's JMRP sends the message itself under this subject, its recipient in a header of its own.
+_JMRP: Final = re.compile(r"complaint about message from", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a feedback report says.
+
+    Args:
+        feedback_type: As written: `abuse`, `fraud`, `not-spam`, `auth-failure`, ...
+        klass: The class it means.
+        recipients: The original recipients, possibly redacted; often none.
+        source_ip: The address the message came from.
+        user_agent: The program that reports.
+        mail_from: The envelope sender of the message.
+        arrival: When the message arrived, as written.
+        reported_domain: The domain that is complained about.
+    """
+
+    feedback_type: str
+    klass: str
+    recipients: tuple[str, ...] = ()
+    source_ip: str = ""
+    user_agent: str = ""
+    mail_from: str = ""
+    arrival: str = ""
+    reported_domain: str = ""
+
+
+def find(mail: Part) -> Feedback | None:
+    """Return the feedback that `mail` reports; None if it is no such report."""
+    for part in walk(mail):
+        if part.kind == "message/feedback-report" or (
+            part is not mail and part.body[:2048].lower().startswith(b"feedback-type:")
+        ):
+            return _of_fields(headers_of(part.payload().decode("utf-8", "replace").lstrip("\n")))
+    if _JMRP.search(mail.headers.get("subject")):
+        return _of_jmrp(mail)
+    return None
+
+
+def _of_fields(fields: Headers) -> Feedback:
+    named = fields.get("feedback-type").strip().lower() or "abuse"
+    addresses = [
+        address
+        for name, value in fields.fields
+        if name in {"original-rcpt-to", "removal-recipient", "redacted-address"}
+        and (address := address_in(value))
+    ]
+    return Feedback(
+        feedback_type=named,
+        klass=_TYPES.get(named, "complaint"),
+        recipients=tuple(dict.fromkeys(addresses))[:100],
+        source_ip=fields.get("source-ip"),
+        user_agent=fields.get("user-agent"),
+        mail_from=address_in(fields.get("original-mail-from")),
+        arrival=fields.get("arrival-date") or fields.get("received-date"),
+        reported_domain=fields.get("reported-domain"),
+    )
+
+
+def _of_jmrp(mail: Part) -> Feedback:
+    found = [
+        address
+        for part in walk(mail)
+        for name in ("x-hmxmroriginalrecipient", "x-original-recipient")
+        if (address := address_in(part.headers.get(name)))
+    ]
+    return Feedback("abuse", "complaint", tuple(dict.fromkeys(found))[:1])

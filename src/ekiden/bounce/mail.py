@@ -1,0 +1,365 @@
+"""What a returned mail is, and what it says about whom: the one door for bounce mail. Pure.
+
+`read_report` asks, in this order, and the first that knows answers:
+
+1. a feedback report (`arf`);
+2. RFC 3464 fields in a part of their own, or pasted into the text (`dsn`), or SES's JSON
+   (`notification`);
+3. an automatic reply (`autoreply`), unless a mail system wrote it;
+4. prose of a mail system about a recipient (`freetext`), which may be only about a delay;
+5. otherwise it is `other`, and nobody is judged.
+
+Every diagnostic goes through the same rules as live replies. Where the machine-readable part says
+too little (`5.0.0`), the words about the same recipient in the text are asked too.
+
+Contract: never raises; reads at most `mime.MAIL_CAP` bytes; names at most a hundred recipients. A
+report proves nothing by itself: whoever changes state on it must verify the return address or the
+identifiers in `original` first.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ekiden.bounce import arf, autoreply, dsn, freetext, mime, notification, transcript
+from ekiden.bounce.arf import Feedback
+from ekiden.bounce.classes import CLASSES
+from ekiden.bounce.classify import Classifier
+from ekiden.bounce.model import Action, ReplyContext, Verdict
+from ekiden.smtp.outcome import Stage
+from ekiden.text import printable
+
+
+class Kind(StrEnum):
+    """What a returned mail is."""
+
+    DSN = "dsn"  # somebody could not be reached
+    ARF = "arf"  # somebody complained, or a receiver reports on authentication
+    AUTOREPLY = "autoreply"  # a program answered; nothing follows
+    DELAY = "delay"  # still being tried; nothing follows
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRecipient:
+    """One recipient that a report is about.
+
+    Args:
+        address: The address that was mailed, as far as the report tells.
+        status: The enhanced status code; "" if none.
+        diagnostic: What was said, printable.
+        stage: Where in the dialogue; None if not told.
+        mta: The host that said it; "" if not told.
+        verdict: What it means.
+    """
+
+    address: str
+    status: str
+    diagnostic: str
+    stage: Stage | None
+    mta: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What is left of the returned message's header; each "" if not returned."""
+
+    message_id: str = ""
+    ekiden_ref: str = ""
+    feedback_id: str = ""
+    list_unsubscribe: str = ""
+    mail_from: str = ""
+    sender: str = ""
+    to: str = ""
+    subject: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A returned mail, read.
+
+    Args:
+        kind: What it is.
+        recipients: Whom it is about, in order.
+        original: The returned message's identifiers.
+        feedback: The complaint's fields; None unless `kind` is `arf`.
+        detail: What sort of automatic reply; "" otherwise.
+    """
+
+    kind: Kind
+    recipients: tuple[ReportedRecipient, ...] = ()
+    original: Original = Original()
+    feedback: Feedback | None = None
+    detail: str = ""
+
+
+_SYSTEM: Final = re.compile(
+    r"mailer-?daemon|mail[.\s-]?delivery|postmaster|post_master|mail system|system administrator|"
+    r"delivery subsystem|<>|mdaemon|mailerdaemon|mail-?daemon|\bdaemon@",
+    re.IGNORECASE,
+)
+_SUBJECT: Final = re.compile(
+    r"undeliver|returned (?:mail|to sender)|delivery (?:status|fail|error|report|problem|unsuccess)|"
+    r"failure (?:notice|delivery)|fail(?:ed|ure) (?:mail|notice|delivery)|mail (?:delivery )?(?:failure|failed|error|system error)|"
+    r"(?:non|un)-?deliver|could not be delivered|returning (?:message|to sender)|message delivery|"
+    r"delivery (?:has )?failed|bounce|rejected (?:mail|message)|mail failure|not delivered|"
+    r"unzustellbar|zustell|non remis|non distribu|no se (?:ha )?(?:podido|pudo)|no entregado|"
+    r"devuelto|n[aã]o entregue|mancata consegna|niet bezorg|onbestelbaar|недостав|не доставлено|"
+    r"配信不能|送信エラー|エラー|不達|届き|退信|无法投递|系统退信|배달|반송|niedostarcz",
+    re.IGNORECASE,
+)
+_DELAY: Final = re.compile(
+    r"warning message only|do not need to resend|has been delayed|delayed (?:mail|delivery)|"
+    r"delivery (?:is )?(?:temporarily )?delayed|still being retried|will be retried|"
+    r"will (?:continue to|keep) (?:try|be attempt)|not yet been delivered|status notification \(delay\)|"
+    r"warning: could not send|could not be delivered (?:yet|for)|"
+    r"(?:verz[oö]ger)|retard[eé]|遅延|遅れ",
+    re.IGNORECASE,
+)
+_FATAL: Final = re.compile(
+    r"permanent(?:ly)? (?:error|fail)|failed permanently|giving up|given up|has failed", re.I
+)
+# Verdicts that say no more than the code did: the text may know better.
+_WEAK: Final = frozenset({"unknown", "refused", "temporary", "policy", "system_error", "expired"})
+_DONE: Final = frozenset({"delivered", "relayed", "expanded", "deliverable"})
+
+
+def read_report(raw: bytes, classifier: Classifier) -> Report:
+    """Read one returned mail.
+
+    Args:
+        raw: The mail as received, header and body.
+        classifier: The rules for the diagnostics.
+    """
+    mail = mime.parse(raw)
+    text = _text(mail)
+    original = _original(mail, text)
+    if (feedback := arf.find(mail)) is not None:
+        return _feedback(feedback, original, classifier)
+    noticed = notification.find(text)
+    if isinstance(noticed, Feedback):
+        return _feedback(noticed, original, classifier)
+    fields = noticed or _fields(mail, text)
+    if fields:
+        return _delivery_status(fields, text, original, classifier)
+    if _automatic(mail, text):
+        return Report(Kind.AUTOREPLY, original=original, detail=_automatic(mail, text))
+    return _prose(mail, text, original, classifier)
+
+
+def _text(mail: mime.Part) -> str:
+    """The words meant for people: the first text part that has any, plain before HTML."""
+    parts = [part for part in mime.walk(mail) if not part.parts and part.kind.startswith("text/")]
+    outer = [part for part in parts if part.kind not in {"text/rfc822-headers", "text/x-amp-html"}]
+    for kind in ("text/plain", "text/html"):
+        for part in outer:
+            if part.kind == kind and part.body.strip():
+                return part.text()[: freetext.TEXT_CAP]
+    return mail.text()[: freetext.TEXT_CAP] if not mail.parts else ""
+
+
+def _fields(mail: mime.Part, text: str) -> list[dsn.Fields]:
+    for part in mime.walk(mail):
+        kind = part.kind
+        if "delivery-status" in kind or "global-delivery" in kind:
+            found = dsn.parse(part.text())
+            if not found and part.parts:
+                found = dsn.parse(part.parts[0].text())
+            if found:
+                return found
+    return dsn.parse(text) if dsn.OPENING.search(text) else []
+
+
+def _delivery_status(
+    fields: list[dsn.Fields], text: str, original: Original, classifier: Classifier
+) -> Report:
+    prose = freetext.read(text)
+    words = {block.address.lower(): block.text for block in prose.blocks}
+    recipients = []
+    for one in fields:
+        if one.action in _DONE:
+            recipients.append(_delivered(one))
+            continue
+        said = words.get(one.address.lower()) or words.get(one.final.lower()) or ""
+        if not said and len(fields) == 1:
+            said = " ".join(prose.text.split())
+        recipients.append(_recipient(one, said, text, classifier))
+    delayed = all(one.action == "delayed" for one in fields)
+    return Report(Kind.DELAY if delayed else Kind.DSN, tuple(recipients), original)
+
+
+def _delivered(one: dsn.Fields) -> ReportedRecipient:
+    known = CLASSES["delivered"]
+    verdict = Verdict(known.name, known.action, "dsn.action", "", f"reported as {one.action}")
+    return ReportedRecipient(
+        one.address, one.status, printable(one.diagnostic), None, one.mta, verdict
+    )
+
+
+def _recipient(one: dsn.Fields, said: str, text: str, classifier: Classifier) -> ReportedRecipient:
+    stage = (
+        transcript.stage_told(one.diagnostic)
+        or transcript.stage_in_dialogue(text, one.diagnostic)
+        or transcript.stage_told(said)
+    )
+    context = ReplyContext(
+        one.diagnostic,
+        enhanced=one.status,
+        stage=stage,
+        mx=one.mta,
+        destination=one.address.rpartition("@")[2],
+        recipient=one.address,
+    )
+    verdict = classifier.classify(context)
+    if said and _is_weak(verdict):
+        verdict = _better(verdict, said, context, classifier)
+    return ReportedRecipient(
+        one.address, one.status, printable(one.diagnostic or said), stage, one.mta, verdict
+    )
+
+
+def _is_weak(verdict: Verdict) -> bool:
+    by_words = verdict.rule != "code" and not verdict.rule.startswith("status.")
+    return not by_words or verdict.klass in _WEAK
+
+
+def _better(verdict: Verdict, said: str, context: ReplyContext, classifier: Classifier) -> Verdict:
+    """Ask the words about the recipient too; keep the first answer if they know no more."""
+    other = classifier.classify(
+        ReplyContext(
+            f"{context.reply} {said}",
+            enhanced=context.enhanced,
+            stage=context.stage,
+            mx=context.mx,
+            destination=context.destination,
+            recipient=context.recipient,
+        )
+    )
+    vague = _is_weak(other) and not _is_status_only(verdict)
+    return verdict if vague else other
+
+
+def _is_status_only(verdict: Verdict) -> bool:
+    return verdict.rule == "code"
+
+
+def _feedback(feedback: Feedback, original: Original, classifier: Classifier) -> Report:
+    del classifier  # a complaint is not a reply: its type alone says what it means
+    known = CLASSES[feedback.klass]
+    verdict = Verdict(known.name, known.action, "arf.type", "", known.meaning)
+    addresses = feedback.recipients or tuple(filter(None, [dsn.address_in(original.to)]))
+    recipients = tuple(
+        ReportedRecipient(
+            address, "", f"feedback: {printable(feedback.feedback_type, 60)}", None, "", verdict
+        )
+        for address in addresses
+    )
+    return Report(Kind.ARF, recipients, original, feedback)
+
+
+def _by_system(mail: mime.Part) -> bool:
+    """Whether a mail system wrote it: its name, a null return path, or a bounce's subject."""
+    headers = mail.headers
+    return bool(
+        _SYSTEM.search(headers.get("from"))
+        or headers.get("return-path").strip() in {"<>", "<MAILER-DAEMON>"}
+        or headers.get("x-failed-recipients")
+        or _SUBJECT.search(mime.unencoded(headers.get("subject")))
+    )
+
+
+def _automatic(mail: mime.Part, text: str) -> str:
+    """The sort of automatic reply; "" if it is none, or a bounce that calls itself one."""
+    if _SYSTEM.search(mail.headers.get("from")) or mail.headers.get("x-failed-recipients"):
+        return ""
+    if _SUBJECT.search(mime.unencoded(mail.headers.get("subject"))):
+        return ""
+    return autoreply.kind_of(mail.headers, text)
+
+
+def _prose(mail: mime.Part, text: str, original: Original, classifier: Classifier) -> Report:
+    if not _by_system(mail):
+        return Report(Kind.OTHER, original=original)
+    sender = dsn.address_in(mail.headers.get("to")).lower()
+    failed = tuple(
+        address
+        for part in mail.headers.get("x-failed-recipients").split(",")
+        if (address := dsn.address_in(part))
+    )[: freetext.RECIPIENTS]
+    prose = freetext.read(
+        text, exclude=frozenset({sender} - {one.lower() for one in failed} - {""})
+    )
+    blocks = _blocks(prose, failed, original)
+    subject = mime.unencoded(mail.headers.get("subject"))
+    recipients = tuple(_of_block(block, prose, subject, classifier) for block in blocks)
+    if not recipients or not (_SUBJECT.search(subject) or freetext.says_failure(prose.text)):
+        return Report(Kind.OTHER, original=original)
+    words = f"{subject} {prose.text}"
+    delay = _DELAY.search(words) is not None and _FATAL.search(words) is None
+    return Report(Kind.DELAY if delay else Kind.DSN, recipients, original)
+
+
+def _blocks(
+    prose: freetext.Prose, failed: tuple[str, ...], original: Original
+) -> list[freetext.Block]:
+    """The recipients: those the header lists, else those the prose names, else the original To."""
+    if failed:
+        words = {block.address.lower(): block.text for block in prose.blocks}
+        whole = " ".join(prose.text.split())[: freetext.BLOCK_CAP]
+        return [freetext.Block(one, words.get(one.lower()) or whole) for one in failed]
+    if prose.blocks:
+        return list(prose.blocks)
+    to = dsn.address_in(original.to)
+    return [freetext.Block(to, " ".join(prose.text.split()))] if to else []
+
+
+def _of_block(
+    block: freetext.Block, prose: freetext.Prose, subject: str, classifier: Classifier
+) -> ReportedRecipient:
+    stage = transcript.stage_told(block.text) or transcript.stage_told(prose.text)
+    context = ReplyContext(
+        block.text,
+        stage=stage,
+        destination=block.address.rpartition("@")[2],
+        recipient=block.address,
+    )
+    verdict = classifier.classify(context)
+    if _is_weak(verdict):
+        verdict = _better(verdict, f"{prose.preamble} {subject}", context, classifier)
+    status = dsn.status_in(block.text)
+    return ReportedRecipient(block.address, status, printable(block.text), stage, "", verdict)
+
+
+def _original(mail: mime.Part, text: str) -> Original:
+    """The returned message's header: attached, or copied into the text."""
+    for part in mime.walk(mail)[1:]:
+        if part.kind == "text/rfc822-headers":
+            return _of_headers(mime.headers_of(part.text()))
+        if part.kind in {"message/rfc822", "message/global"} and part.parts:
+            return _of_headers(part.parts[0].headers)
+    rest = freetext.read(text).rest
+    start = re.search(r"^[A-Z][A-Za-z-]{1,40}:[ \t]", rest, re.MULTILINE)
+    return _of_headers(mime.headers_of(rest[start.start() :])) if start else Original()
+
+
+def _of_headers(headers: mime.Headers) -> Original:
+    def kept(name: str) -> str:
+        return printable(headers.get(name), 998)
+
+    return Original(
+        message_id=kept("message-id"),
+        ekiden_ref=kept("x-ekiden-ref"),
+        feedback_id=kept("feedback-id"),
+        list_unsubscribe=kept("list-unsubscribe"),
+        mail_from=dsn.address_in(headers.get("return-path")),
+        sender=kept("from"),
+        to=kept("to"),
+        subject=kept("subject"),
+        date=kept("date"),
+    )
+
+
+__all__ = ["Action", "Kind", "Original", "Report", "ReportedRecipient", "read_report"]
