@@ -78,6 +78,7 @@ _TABLE: Final = (
         "the rest in its words.",
         "ratelimit",
     ),
+    Behaviour("badsender", Do.REFUSE, "The sender's domain has no DNS records.", "sender_domain"),
     Behaviour("filtered", Do.REFUSE_BODY, "Refused after the message, by a filter.", "filtered"),
     Behaviour(
         "authfail", Do.REFUSE_BODY, "Refused after the message: not authenticated.", "authfail"

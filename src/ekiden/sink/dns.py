@@ -214,7 +214,8 @@ class DnsServer:
             return b""  # nobody to answer
         if query.question:
             one = query.question[0]
-            self.asked[f"{one.name.to_text(omit_final_dot=True)} {one.rdtype.name}"] += 1
+            name = one.name.to_text(omit_final_dot=True).casefold()
+            self.asked[f"{name} {one.rdtype.name}"] += 1
         fault = self._names.fault(query)
         if fault is Fault.SILENT:
             return b""
