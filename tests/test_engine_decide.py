@@ -10,13 +10,13 @@ from ekiden.engine.decide import (
     Expire,
     Facts,
     Hold,
-    Lesson,
     NextHost,
     RetryAt,
     RetryPolicy,
     decide,
     lesson,
 )
+from ekiden.shaping.window import Lesson
 from ekiden.smtp.outcome import Accepted, Broke, Cause, Outcome, Rejected, Stage
 from ekiden.smtp.reply import Reply
 

@@ -20,6 +20,7 @@ LAYERS: list[set[str]] = [
     {"events", "spool", "check", "sink"},
     {"engine"},
     {"control", "web"},
+    {"settings", "upkeep"},
     {"app"},
     {"cli"},
     {"__main__"},

@@ -24,9 +24,9 @@ suppresses at once, whatever its words: `soft` lets the queue count it towards a
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from ekiden.bounce.model import Action, Verdict
+from ekiden.shaping.window import Lesson
 from ekiden.smtp.outcome import Accepted, Broke, Cause, Outcome, Rejected, Stage
 
 
@@ -217,17 +217,6 @@ def _accepts_no_mail(outcome: Rejected) -> bool:
 
 def _counts(verdict: Verdict) -> bool:
     return verdict.action in _ABOUT_RECIPIENT and verdict.klass != "greylisted"
-
-
-class Lesson(StrEnum):
-    """What an outcome teaches the path (source, site)."""
-
-    GOOD = "good"  # the receiver took it, or refused the recipient alone
-    DEFERRED = "deferred"  # a 4xx for this recipient; the path itself is well
-    SLOW = "slow"  # it asks for less
-    BLOCKED = "blocked"  # it refuses this source, or our domain's authentication
-    BROKEN = "broken"  # no conversation: refused, reset, timed out, nonsense
-    NONE = "none"  # our own side; nothing to learn
 
 
 def lesson(outcome: Outcome, verdict: Verdict | None) -> Lesson:

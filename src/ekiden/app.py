@@ -1,0 +1,418 @@
+"""The daemon: everything built from the configuration, run together, ended in order.
+
+```
+build:  database -> queue -> scheduler, resolver, dialler, composer, conclusions -> dispatcher
+        spool -> intake      events -> exporter      control socket -> Control(live = this)
+run:    services (settler, event exporter)  outlive  work (intake, dispatcher, upkeep)
+end:    TERM -> work is cancelled -> the dispatcher lets transactions end (delivery.drain)
+             -> everything settled -> events written -> socket, spool, database closed -> exit 0
+```
+
+HUP reads the configuration again. What can change under a running daemon is taken over at once
+(keys, sets, caps, TLS, routes, rules, retry schedule); a file that is wrong is refused with its
+problems, and the old configuration stays.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+import structlog
+import uvloop
+
+from ekiden import __version__, settings
+from ekiden.config import Config, load
+from ekiden.control.notify import Notifier
+from ekiden.control.requests import EngineView
+from ekiden.control.server import ControlServer
+from ekiden.control.service import Control
+from ekiden.engine.capsbook import CapsBook
+from ekiden.engine.clock import Clock
+from ekiden.engine.composer import Composer
+from ekiden.engine.conclude import Conclusions
+from ekiden.engine.dialler import Dialler
+from ekiden.engine.dispatcher import Dispatcher, Parts
+from ekiden.engine.schedule.facts import Learned
+from ekiden.engine.scheduler import Scheduler
+from ekiden.engine.settler import Settler
+from ekiden.engine.signing import SigningThreads
+from ekiden.errors import EkidenError
+from ekiden.events.exporter import Exporter, ExporterOptions
+from ekiden.events.log import EventLog, LogOptions
+from ekiden.events.metrics import Metrics
+from ekiden.events.model import EventType
+from ekiden.lists.suppression import Suppressions
+from ekiden.queue.model import JobFacts, Settlement
+from ekiden.queue.queue import Queue
+from ekiden.shaping.providers import Providers
+from ekiden.spool.intake import Intake
+from ekiden.spool.jobspec import JobSpec
+from ekiden.spool.layout import Spool
+from ekiden.spool.report import Reporter
+from ekiden.store.database import Database
+from ekiden.upkeep import Upkeep, UpkeepOptions
+
+_log = structlog.get_logger()
+
+SWITCH_INTERVAL: Final = 0.001  # seconds; a thread that parses a million rows yields this often
+_LAG_EVERY: Final = 0.1
+_SUSPENSIONS_EVERY: Final = 20.0
+_SHOWN: Final = 20  # deliveries in doubt that are named in the log
+
+
+class App:
+    """The running daemon; made by `build`.
+
+    Attributes:
+        config: The configuration in force.
+        queue: The queue.
+        dispatcher: The engine.
+        scheduler: Who is next.
+        metrics: For Prometheus.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        path: Path | None,
+        *,
+        database: Database,
+        spool: Spool,
+        log: EventLog,
+        threads: SigningThreads,
+    ) -> None:
+        self.config = config
+        self.path = path
+        self.clock = Clock()
+        self.started_at = self.clock.now()
+        self.metrics = Metrics()
+        self.queue = Queue(database, settings.queue(config))
+        self.suppressions = Suppressions(database)
+        self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
+        self._jobs: dict[int, JobFacts] = {}
+        self._suspensions_due = asyncio.Event()
+        self._settler = Settler(self._write_results, self._results_written)
+        self._caps = CapsBook(config, Providers.load())
+        self._composer = Composer(
+            self.queue,
+            self._jobs,
+            settings.signers(config),
+            sets=settings.sets(config),
+            threads=threads,
+            now=self.clock.now,
+        )
+        resolver = settings.resolver(config, self.clock.now)
+        self._parts = Parts(
+            queue=self.queue,
+            scheduler=self.scheduler,
+            resolver=resolver,
+            dialler=Dialler(resolver, settings.dialling(config)),
+            composer=self._composer,
+            conclusions=Conclusions(
+                settings.classifier(config),
+                settings.retry_policy(config),
+                self._jobs,
+                now=self.clock.now,
+                dice=random.random,
+                settle=self._settler.put,
+            ),
+            settler=self._settler,
+            sources=settings.sources(config),
+            site_facts=self._caps.facts,
+            clock=self.clock,
+            jobs=self._jobs,
+        )
+        self.dispatcher = Dispatcher(self._parts, settings.engine(config))
+        self.exporter = Exporter(
+            self.queue,
+            log,
+            ExporterOptions(
+                types=frozenset(EventType(name) for name in config.events.types),
+                listener=self.metrics.happened,
+            ),
+        )
+        self.intake = Intake(
+            spool,
+            self.queue,
+            settings.intake(config),
+            check=self._check_job,
+            opened=self.job_changed,
+            clock=self.clock.now,
+        )
+        self.upkeep = Upkeep(
+            self.queue,
+            self.clock,
+            UpkeepOptions(config.queue.keep),
+            report=Reporter(spool, self.queue).write,
+            changed=self.job_changed,
+            due=self.dispatcher.look,
+            save=self._save_learned,
+        )
+        self.control = ControlServer(
+            config.control.socket,
+            Control(self.queue, self.suppressions, live=self, clock=self.clock.now),
+        )
+
+    # --- running ----------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+        """Run until `stop` is set, then end in order.
+
+        Args:
+            stop: Set by a signal, or by whoever runs this in a test.
+            ready: Called once everything runs.
+        """
+        await self._recover()
+        async with asyncio.TaskGroup() as services:
+            lasting = [
+                services.create_task(self._settler.run(), name="settler"),
+                services.create_task(self.exporter.run(), name="events"),
+            ]
+            async with self.control, asyncio.TaskGroup() as group:
+                work = [
+                    group.create_task(self.dispatcher.run(), name="dispatcher"),
+                    group.create_task(self.intake.run(), name="intake"),
+                    group.create_task(self.upkeep.run(), name="upkeep"),
+                    group.create_task(self._watch_suspensions(), name="suspensions"),
+                    group.create_task(self._measure_lag(), name="lag"),
+                ]
+                ready()
+                await stop.wait()
+                for task in work:
+                    task.cancel()
+            for task in lasting:
+                task.cancel()
+        await self.upkeep.round()
+        await self.exporter.drain()
+
+    async def _recover(self) -> None:
+        """Say what was on the wire when the last run died, and put it back."""
+        policy = self.config.delivery.in_doubt
+        recovered = await self.queue.recover(self.clock.now(), policy)
+        for one in recovered[:_SHOWN]:
+            _log.warning(
+                "in flight at the crash",
+                recipient=one.recipient,
+                job=one.job_id,
+                attempt=one.attempts,
+                now=str(one.state),
+            )
+        if recovered:
+            _log.warning(
+                "deliveries may arrive twice",
+                count=len(recovered),
+                remedy="each is an in_doubt event in the event log",
+            )
+        await self._recall_learned()
+
+    async def _write_results(self, settlements: Sequence[Settlement]) -> None:
+        await self.queue.settle(settlements, self.clock.now())
+
+    def _results_written(self, _: Sequence[Settlement]) -> None:
+        self.exporter.wake()
+
+    async def _save_learned(self) -> None:
+        learned = {name: _encode(one) for name, one in self.scheduler.learned().items()}
+        await self.queue.remember_paths(learned, self.clock.now())
+
+    async def _recall_learned(self) -> None:
+        kept = await self.queue.paths_remembered()
+        self.scheduler.recall({name: _decode(text) for name, text in kept.items()})
+        for suspension in await self.queue.suspensions():
+            self._suspend(suspension.pattern, suspension.until, suspension.reason)
+
+    async def _measure_lag(self) -> None:
+        """Watch how late the loop is: what keeps it longest is everybody's delay."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_EVERY
+            await asyncio.sleep(_LAG_EVERY)
+            self.metrics.loop_lag(max(0.0, loop.time() - due))
+
+    # --- jobs and suspensions: Control's `Live` ---------------------------------------------------
+
+    def engine(self) -> EngineView:
+        """Return what only the running daemon knows."""
+        snapshot = self.scheduler.snapshot(self.clock.now())
+        trouble = self._settler.trouble
+        return EngineView(
+            pid=os.getpid(),
+            version=__version__,
+            started_at=self.started_at,
+            sessions=snapshot.sessions,
+            max_sessions=self.config.delivery.max_sessions,
+            destinations=sum(site.destinations for site in snapshot.sites),
+            trouble=str(trouble) if trouble else self.intake.trouble or self.exporter.trouble,
+        )
+
+    def why(self, destination: str) -> str:
+        """Return why a destination's mail waits; "" when it does not."""
+        now = self.clock.now()
+        reason, until = self.scheduler.why(destination, now)
+        left = until - now
+        return f"{reason}, {left:.0f} s more" if reason and 0 < left < 1e9 else reason
+
+    def job_changed(self, job: JobFacts) -> None:
+        """Hear that a job was opened, paused, resumed, cancelled or finished."""
+        self.dispatcher.job_changed(job)
+        self.exporter.wake()
+
+    def suspensions_changed(self) -> None:
+        """Hear that a suspension was made or lifted."""
+        self._suspensions_due.set()
+
+    async def _watch_suspensions(self) -> None:
+        """Keep the scheduler's suspensions those of the queue, and lift those that have run out."""
+        known: set[str] = {one.pattern for one in await self.queue.suspensions()}
+        while True:
+            self._suspensions_due.clear()
+            await self.queue.lift_lapsed(self.clock.now())
+            current = {one.pattern: one for one in await self.queue.suspensions()}
+            for pattern in known - current.keys():
+                self.scheduler.unsuspend(pattern, self.clock.now())
+            for pattern in current.keys() - known:
+                one = current[pattern]
+                self._suspend(pattern, one.until, one.reason)
+            known = set(current)
+            self.dispatcher.look()
+            self.dispatcher.poke()
+            try:
+                await asyncio.wait_for(self._suspensions_due.wait(), _SUSPENSIONS_EVERY)
+            except TimeoutError:
+                continue
+
+    def _suspend(self, pattern: str, until: float | None, reason: str) -> None:
+        end = float("inf") if until is None else until
+        self.scheduler.suspend(pattern, end, reason, self.clock.now())
+
+    def _check_job(self, spec: JobSpec) -> None:
+        settings.check_job(self.config, spec)
+
+    # --- reload -----------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Take over the configuration file as it is now, or refuse it and keep the old one."""
+        if self.path is None:
+            return
+        try:
+            config = load(self.path)
+            signer = settings.signers(config)
+            classifier = settings.classifier(config)
+        except EkidenError as error:
+            _log.error("the new configuration is refused; the old one stays", error=str(error))
+            return
+        fixed = settings.needs_restart(self.config, config)
+        if fixed:
+            _log.warning("these keys need a restart to change", keys=fixed)
+        self._composer.reconfigure(signer, settings.sets(config))
+        self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))
+        self.dispatcher.reconfigure(
+            settings.resolver(config, self.clock.now),
+            settings.dialling(config),
+            settings.sources(config),
+            CapsBook(config, Providers.load()).facts,
+        )
+        self.scheduler.set_sources(settings.source_facts(config), self.clock.now())
+        self.config = config
+        _log.info("configuration reloaded", file=str(self.path))
+
+
+def _encode(learned: Learned) -> str:
+    return msgspec.json.encode(learned).decode()
+
+
+def _decode(text: str) -> Learned:
+    return msgspec.json.decode(text, type=Learned)
+
+
+@asynccontextmanager
+async def build(config: Config, path: Path | None = None) -> AsyncIterator[App]:
+    """Open everything the daemon needs and make it; close it again afterwards.
+
+    Args:
+        config: The configuration.
+        path: Its file, for HUP.
+
+    Raises:
+        UnavailableError: Another daemon runs on this queue, or a directory cannot be used.
+        ConfigError: A key or the spool is not safe to use.
+    """
+    async with AsyncExitStack() as stack:
+        database = await Database.open(config.queue.path, options=settings.database(config))
+        stack.push_async_callback(database.close)
+        spool = Spool.open(config.spool.directory, owners=settings.spool_owners(config))
+        stack.callback(spool.close)
+        log = EventLog.open(
+            LogOptions(config.events.directory, config.events.rotate, config.events.keep)
+        )
+        stack.callback(log.close)
+        threads = SigningThreads(config.dkim.threads or None)
+        await stack.enter_async_context(threads)
+        yield App(config, path, database=database, spool=spool, log=log, threads=threads)
+
+
+async def serve(config: Config, path: Path | None = None) -> None:
+    """Run the daemon until TERM or INT."""
+    stop = asyncio.Event()
+    notifier = Notifier()
+    async with build(config, path) as app:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+        def reload() -> None:
+            notifier.reloading(time.monotonic())
+            app.reload()
+            notifier.ready("running")
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
+
+        def ready() -> None:
+            _log.info("ekiden runs", version=__version__, spool=str(config.spool.directory))
+            notifier.ready("running")
+
+        try:
+            await app.run(stop, ready)
+        finally:
+            notifier.stopping()
+            alive.cancel()
+    _log.info("ekiden ended; everything is on the disk")
+
+
+def run(config: Config, path: Path | None = None) -> None:
+    """Run the daemon in the foreground; see `serve`."""
+    configure_log(config.log.level, config.log.format)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    uvloop.run(serve(config, path))
+
+
+def configure_log(level: str, form: Literal["auto", "console", "json"]) -> None:
+    """Set up what the daemon says on standard error.
+
+    Args:
+        level: The least important line that is shown.
+        form: For people, JSON, or by what standard error is.
+    """
+    people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )

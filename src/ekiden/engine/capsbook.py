@@ -1,0 +1,117 @@
+"""Which caps hold for a destination at its site: the configuration's layers over the providers'.
+
+`default < provider < site < destination`, laid over each other by `shaping.layers`; sources have
+caps of their own in the scheduler. `ekiden config explain` prints what `effective` returns.
+"""
+
+from collections.abc import Sequence
+
+from ekiden.config import Config
+from ekiden.config.pattern import first_match, matches
+from ekiden.config.sending import DestinationLimits, Limits, SiteLimits
+from ekiden.config.sending import Route as RouteSettings
+from ekiden.config.units import Rate as ConfigRate
+from ekiden.engine.schedule.facts import SiteFacts
+from ekiden.engine.sites import Site
+from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.layers import Effective, Layer, LimitSet, effective
+from ekiden.shaping.providers import Providers
+
+
+def rates(given: Sequence[ConfigRate] | None) -> tuple[Rate, ...] | None:
+    """Return the configuration's rates as shaping counts them."""
+    return None if given is None else tuple(Rate(rate.count, rate.seconds) for rate in given)
+
+
+class CapsBook:
+    """Answers for every destination.
+
+    Args:
+        config: Its limits and routes.
+        providers: The profiles.
+    """
+
+    def __init__(self, config: Config, providers: Providers) -> None:
+        self._config = config
+        self._providers = providers
+        self._default = Layer("default", "", _default(config.limits))
+
+    def effective(self, destination: str, site: Site) -> Effective:
+        """Return the limits that hold, and which layer said each."""
+        return effective(self._layers(destination, site))
+
+    def facts(self, destination: str, site: Site) -> SiteFacts:
+        """Return what the scheduler needs to know of a destination at its site."""
+        found = self.effective(destination, site)
+        return SiteFacts(
+            name=site.name,
+            provider=self.provider(destination, site),
+            destination_caps=found.destination_caps(),
+            site_caps=found.site_caps(),
+            provider_caps=found.provider_caps(),
+            until=site.until,
+            hosts=tuple(host.name for host in site.hosts),
+        )
+
+    def provider(self, destination: str, site: Site) -> str:
+        """Return the provider's name, "" when it is nobody known or a route leads elsewhere."""
+        if site.route:
+            return ""
+        provider = self._providers.match(destination, [host.name for host in site.hosts])
+        return "" if provider is None else provider.name
+
+    def _layers(self, destination: str, site: Site) -> list[Layer]:
+        layers = [self._default]
+        hosts = [host.name for host in site.hosts]
+        limits = self._config.limits
+        if site.route:
+            route = next(one for one in self._config.routes if one.pattern == site.route)
+            layers.append(Layer("site", f"route {route.pattern}", _of_site(route)))
+        else:
+            provider = self._providers.match(destination, hosts)
+            if provider is not None:
+                layers.append(provider.layer())
+        for one in limits.sites:
+            if hosts and all(matches(one.mx, host) for host in hosts):
+                layers.append(Layer("site", one.mx, _of_site(one)))
+                break
+        mine = first_match([(one.pattern, one) for one in limits.destinations], destination)
+        if mine is not None:
+            layers.append(Layer("destination", mine.pattern, _of_destination(mine)))
+        return layers
+
+
+def source_caps(limits: Limits, max_sessions: int | None, own: Sequence[ConfigRate] | None) -> Caps:
+    """Return the caps over everything that leaves from one source."""
+    return Caps(
+        sessions=limits.sessions_per_source if max_sessions is None else max_sessions,
+        messages=rates(limits.rates_per_source if own is None else own) or (),
+    )
+
+
+def _default(limits: Limits) -> LimitSet:
+    return LimitSet(
+        destination_sessions=limits.sessions_per_destination,
+        destination_messages=rates(limits.rates_per_destination),
+        sessions=limits.sessions_per_site,
+        messages=rates(limits.rates_per_site),
+        messages_per_session=limits.messages_per_session,
+    )
+
+
+def _of_site(said: SiteLimits | RouteSettings) -> LimitSet:
+    return LimitSet(
+        # A cap over the site that the default for one destination would undercut is meant to hold.
+        destination_sessions=said.max_sessions,
+        sessions=said.max_sessions,
+        messages=rates(said.rates),
+        messages_per_session=said.messages_per_session,
+    )
+
+
+def _of_destination(said: DestinationLimits) -> LimitSet:
+    return LimitSet(
+        destination_sessions=said.max_sessions,
+        destination_messages=rates(said.rates),
+        messages_per_session=said.messages_per_session,
+    )

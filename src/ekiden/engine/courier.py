@@ -1,0 +1,364 @@
+"""One session's life: claim, dial, carry deliveries, conclude each, quit. A thin loop.
+
+What is decided elsewhere: which deliveries (the scheduler's `take`), what a reply means (`bounce`),
+what follows (`decide`). What happens here, in this order, for each delivery:
+
+1. claimed: leased in the queue, so that its attempt is recorded before anything is dialled;
+2. composed: rendered and signed beside the loop, while the one before it is on the wire;
+3. sent: one transaction, one outcome;
+4. concluded: the decision is handed to the settler (one guarded write, grouped with others) and the
+   lesson to the scheduler.
+
+`hand` holds what is claimed and not concluded; when a courier ends for any reason, what is left in
+it is given back untried. The first delivery is claimed before dialling, the rest after: a receiver
+that is down costs one delivery's attempt, not a window of them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from ekiden.engine.composer import Composed, Unrenderable
+from ekiden.engine.conclude import Concluded, Conclusions, Journey
+from ekiden.engine.decide import NextHost
+from ekiden.engine.resolver import MxHost
+from ekiden.engine.schedule.facts import Answer, Finish, Idle, Item, Open, Take
+from ekiden.engine.session import Session
+from ekiden.queue.model import Claimed
+from ekiden.smtp.outcome import Broke, Cause, Outcome, Rejected, Stage
+
+HOSTS_TRIED = 5  # MX hosts of one site in one attempt, as Postfix's smtp_mx_address_limit
+
+
+class Desk(Protocol):
+    """What a courier asks of the engine; `engine.dispatcher` is it, tests fake it."""
+
+    conclusions: Conclusions
+
+    def now(self) -> float:
+        """Return UNIX seconds."""
+
+    def take(self, session_id: int, most: int) -> Answer:
+        """Ask the scheduler for the session's next deliveries."""
+
+    def opened(self, session_id: int) -> None:
+        """Tell the scheduler that the session stands."""
+
+    def failed(self, session_id: int, outcome: Outcome, concluded: Concluded | None) -> None:
+        """Tell the scheduler that no host of the site could be opened; the session is over."""
+
+    def closed(self, session_id: int) -> None:
+        """Tell the scheduler that the session is over."""
+
+    def concluded(self, session_id: int, concluded: Concluded) -> None:
+        """Tell the scheduler what a delivery came to."""
+
+    def returned(self, items: Sequence[Item]) -> None:
+        """Tell the scheduler that ids it gave out are untouched."""
+
+    async def claim(self, session_id: int, items: Sequence[Item]) -> list[Claimed]:
+        """Lease deliveries; those that may not be sent are missing, and the scheduler knows."""
+
+    async def release(self, claims: Sequence[Claimed]) -> None:
+        """Give claims back untried."""
+
+    async def compose(
+        self, claimed: Claimed, *, seven_bit: bool = False
+    ) -> Composed | Unrenderable:
+        """Render and sign."""
+
+    def objection(self, claimed: Claimed, session: Session) -> Broke | None:
+        """Return why a delivery may not travel over this session, if so."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A delivery in the hand: as the scheduler gave it, as the queue leased it, its message."""
+
+    item: Item
+    claimed: Claimed
+    message: asyncio.Task[Composed | Unrenderable]
+
+
+class Courier:
+    """Carries deliveries over one session (or a few, when a host breaks and the next one serves).
+
+    Args:
+        desk: The engine.
+        order: The scheduler's order to open a session.
+        hosts: The site's MX hosts, best first.
+        dial: Opens a session at one host, or says why not.
+        lookahead: Deliveries claimed and composed ahead of the one on the wire.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        order: Open,
+        hosts: Sequence[MxHost],
+        dial: Callable[[MxHost], Awaitable[Session | Rejected | Broke]],
+        *,
+        lookahead: int,
+    ) -> None:
+        self._desk = desk
+        self._order = order
+        self._hosts = deque(hosts[:HOSTS_TRIED])
+        self._dial_host = dial
+        self._lookahead = lookahead
+        self._hand: deque[Loaded] = deque()
+        self._claiming: set[asyncio.Task[None]] = set()
+        self._work = asyncio.Event()
+        self._ending = False
+        self._told = False  # the scheduler knows that the session is over
+        self.session: Session | None = None
+        self.host = ""
+
+    @property
+    def id(self) -> int:
+        """The session's number, as the scheduler gave it."""
+        return self._order.session_id
+
+    def wake(self) -> None:
+        """There may be work for an idle session."""
+        self._work.set()
+
+    def end(self) -> None:
+        """Conclude what is on the wire, then quit."""
+        self._ending = True
+        self._work.set()
+
+    def cut(self) -> None:
+        """Drop the connection now; what is past its final dot is in doubt."""
+        self._ending = True
+        if self.session is not None:
+            self.session.abort()
+
+    async def run(self) -> None:
+        """Live the session's life; raises nothing that a receiver can cause."""
+        try:
+            await self._claim(self._order.first)
+            await self._carry()
+        finally:
+            await asyncio.shield(self._leave())
+
+    async def _carry(self) -> None:
+        # What the order came with may not be sent any more (suppressed, cancelled): without other
+        # work there is no reason to dial.
+        if not self._hand and await self._next() is None:
+            return
+        if not await self._dial():
+            return
+        self._desk.opened(self.id)
+        while self.session is not None:
+            loaded = await self._next()
+            if loaded is None:
+                break
+            await self._serve(loaded)
+
+    # --- dialling ---------------------------------------------------------------------------------
+
+    async def _dial(self) -> bool:
+        """Open a session at the best host that answers; conclude the first delivery otherwise."""
+        outcome: Outcome = Broke(Stage.CONNECT, Cause.UNREACHABLE, "the site has no host left")
+        while self._hosts:
+            host = self._hosts.popleft()
+            self.host = host.name
+            opened = await self._dial_host(host)
+            if isinstance(opened, Session):
+                self.session = opened
+                return True
+            outcome = opened
+            if not self._try_next_host(outcome):
+                break
+        self._fail(outcome)
+        return False
+
+    def _try_next_host(self, outcome: Outcome) -> bool:
+        if not self._hosts:
+            return False
+        if not self._hand:
+            return True
+        decision = self._desk.conclusions.judge(
+            self._hand[0].claimed, outcome, self._journey(), hosts_left=True
+        ).decision
+        return isinstance(decision, NextHost)
+
+    def _fail(self, outcome: Outcome) -> None:
+        concluded = None
+        if self._hand:
+            loaded = self._hand.popleft()
+            loaded.message.cancel()
+            concluded = self._desk.conclusions.conclude(
+                loaded.claimed, outcome, self._journey(), hosts_left=False
+            )
+        self._desk.failed(self.id, outcome, concluded)
+        self._told = True
+
+    # --- one delivery -----------------------------------------------------------------------------
+
+    async def _serve(self, loaded: Loaded) -> None:
+        """Send one delivery and conclude it."""
+        session = self.session
+        if session is None:
+            return
+        began = self._desk.now()
+        message = await self._message(loaded, session)
+        if not isinstance(message, Composed):
+            self._hand.popleft()
+            self._desk.concluded(self.id, self._undeliverable(loaded, message))
+            return
+        journey = self._journey(began, message.size)
+        try:
+            outcome = await session.send(
+                message.mail_from,
+                loaded.claimed.recipient,
+                message.parts,
+                eight_bit=message.eight_bit,
+                smtputf8=message.smtputf8,
+                size=message.size,
+            )
+        except asyncio.CancelledError:
+            self._cut_off(loaded, session, journey)
+            raise
+        if not session.usable:
+            self.session = None
+            session.abort()
+        if await self._carried_on(loaded, outcome, journey):
+            return
+        self._hand.popleft()
+        concluded = self._desk.conclusions.conclude(
+            loaded.claimed, outcome, journey, hosts_left=False
+        )
+        self._desk.concluded(self.id, concluded)
+
+    async def _message(self, loaded: Loaded, session: Session) -> Composed | Unrenderable | Broke:
+        """Return what goes on the wire, or why this delivery cannot go over this session."""
+        objection = self._desk.objection(loaded.claimed, session)
+        if objection is not None:
+            loaded.message.cancel()
+            return objection
+        message = await loaded.message
+        if (
+            isinstance(message, Composed)
+            and message.eight_bit
+            and not session.extensions.eight_bit_mime
+        ):
+            # RFC 6152 section 3: converted, and signed anew, rather than bounced.
+            return await self._desk.compose(loaded.claimed, seven_bit=True)
+        return message
+
+    def _undeliverable(self, loaded: Loaded, why: Unrenderable | Broke) -> Concluded:
+        conclusions, journey = self._desk.conclusions, self._journey()
+        if isinstance(why, Unrenderable):
+            return conclusions.unrenderable(loaded.claimed, why, journey)
+        return conclusions.conclude(loaded.claimed, why, journey, hosts_left=False)
+
+    async def _carried_on(self, loaded: Loaded, outcome: Outcome, journey: Journey) -> bool:
+        """Whether the same attempt goes on at the site's next host, with this delivery first."""
+        if self.session is not None or not self._hosts:
+            return False
+        decision = self._desk.conclusions.judge(
+            loaded.claimed, outcome, journey, hosts_left=True
+        ).decision
+        return isinstance(decision, NextHost) and await self._redial()
+
+    async def _redial(self) -> bool:
+        while self._hosts and not self._ending:
+            host = self._hosts.popleft()
+            opened = await self._dial_host(host)
+            if isinstance(opened, Session):
+                self.host = host.name
+                self.session = opened
+                return True
+        return False
+
+    def _cut_off(self, loaded: Loaded, session: Session, journey: Journey) -> None:
+        """Our own end came in the middle of a transaction: say which delivery it was."""
+        outcome = session.outcome
+        if outcome is None:
+            return
+        self._hand.popleft()
+        self._desk.conclusions.conclude(loaded.claimed, outcome, journey, hosts_left=False)
+
+    def _journey(self, began: float | None = None, size: int = 0) -> Journey:
+        session = self.session
+        return Journey(
+            began=self._desk.now() if began is None else began,
+            source=self._order.source,
+            site=self._order.site,
+            host=self.host,
+            tls="" if session is None else session.tls,
+            size=size,
+        )
+
+    # --- the hand ---------------------------------------------------------------------------------
+
+    async def _next(self) -> Loaded | None:
+        """Return the next delivery; None when the session should end."""
+        while True:
+            self._work.clear()
+            idle_until = self._refill()
+            if self._hand:
+                return self._hand[0]
+            if self._claiming:
+                await asyncio.wait(self._claiming, return_when=asyncio.FIRST_COMPLETED)
+                continue
+            if idle_until is None or not await self._idle(idle_until):
+                return None
+
+    def _refill(self) -> float | None:
+        """Ask for more deliveries; return until when to idle, None to end."""
+        held = len(self._hand) + len(self._claiming)
+        if self._ending:
+            return None
+        if held > self._lookahead:
+            return self._desk.now()
+        answer = self._desk.take(self.id, self._lookahead + 1 - held)
+        match answer:
+            case Take(items):
+                task = asyncio.create_task(self._claim(items), name=f"claim {self.id}")
+                self._claiming.add(task)
+                task.add_done_callback(self._claiming.discard)
+                return self._desk.now()
+            case Idle(until):
+                return until
+            case Finish():
+                self._ending = True
+                return None
+
+    async def _idle(self, until: float) -> bool:
+        """Wait for work with an open session; whether to ask again."""
+        session = self.session
+        if session is None:
+            return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._work.wait(), max(0.0, until - self._desk.now()))
+        return session.usable
+
+    async def _claim(self, items: Sequence[Item]) -> None:
+        by_id = {item.id: item for item in items}
+        for claimed in await self._desk.claim(self.id, items):
+            task = asyncio.create_task(self._desk.compose(claimed), name=f"compose {claimed.id}")
+            self._hand.append(Loaded(by_id[claimed.id], claimed, task))
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    async def _leave(self) -> None:
+        """Give back what was not tried, say QUIT, and tell the scheduler."""
+        if self._claiming:
+            await asyncio.wait(self._claiming)
+        left = list(self._hand)
+        self._hand.clear()
+        for loaded in left:
+            loaded.message.cancel()
+        if left:
+            await self._desk.release([loaded.claimed for loaded in left])
+            self._desk.returned([loaded.item for loaded in left])
+        session, self.session = self.session, None
+        if session is not None:
+            await session.close()
+        if not self._told:
+            self._desk.closed(self.id)

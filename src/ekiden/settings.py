@@ -1,0 +1,301 @@
+"""From the configuration's words to the options of each room: one function per room, no decisions.
+
+Rooms define their own small option types and know nothing of the file; the file knows nothing of
+them. Here they meet.
+"""
+
+import pwd
+import random
+import socket
+from collections.abc import Callable, Mapping, Sequence
+
+from ekiden.bounce.classify import Classifier
+from ekiden.config import Config
+from ekiden.config.sending import Backoff
+from ekiden.dkim.keys import Key, load_key
+from ekiden.dkim.sign import Signer
+from ekiden.engine.addresses import AddressPolicy
+from ekiden.engine.capsbook import source_caps
+from ekiden.engine.composer import SetOptions
+from ekiden.engine.decide import RetryPolicy
+from ekiden.engine.dialler import DialOptions, TlsRules
+from ekiden.engine.dispatcher import EngineOptions
+from ekiden.engine.resolver import Resolver, ResolverOptions
+from ekiden.engine.routes import Credentials, Route
+from ekiden.engine.schedule.facts import SchedulerOptions, SourceFacts
+from ekiden.engine.sources import Source, own_addresses
+from ekiden.engine.tls import TlsPolicy
+from ekiden.errors import ConfigError, RefusedError
+from ekiden.queue.queue import QueueOptions
+from ekiden.shaping.caps import Caps
+from ekiden.spool.intake import IntakeOptions
+from ekiden.spool.jobspec import JobSpec
+from ekiden.store.database import DatabaseOptions
+
+_DAY = 86_400.0
+_WAITS_MOST = 64  # of an exponential schedule that is still growing then
+
+
+def hostname(config: Config) -> str:
+    """Return our name in EHLO where a source has none of its own."""
+    return config.delivery.hostname or socket.getfqdn()
+
+
+def sources(config: Config) -> dict[str, Source]:
+    """Return the egress sources by name; one that leaves the address to the system if none is set.
+
+    Raises:
+        ConfigError: A source's EHLO name is none.
+    """
+    own = hostname(config)
+    if not config.sources:
+        return {"default": _source("default", own, ())}
+    return {
+        source.name: _source(
+            source.name, source.ehlo or own, (source.address, source.address6 or source.address)
+        )
+        for source in config.sources
+    }
+
+
+def _source(name: str, ehlo: str, addresses: Sequence[object]) -> Source:
+    texts = [str(address) for address in addresses]
+    try:
+        return Source(
+            name=name,
+            ehlo=ehlo,
+            ip4=next((text for text in texts if ":" not in text), None),
+            ip6=next((text for text in texts if ":" in text), None),
+        )
+    except ValueError as error:
+        raise ConfigError(
+            str(error),
+            where=f"source {name}",
+            remedy="set ehlo, or delivery.hostname, to this machine's full name",
+        ) from error
+
+
+def source_facts(config: Config) -> tuple[SourceFacts, ...]:
+    """Return the sources as the scheduler knows them, with the pools they serve."""
+    if not config.sources:
+        return (SourceFacts("default", ("",), source_caps(config.limits, None, None)),)
+    pools: dict[str, list[str]] = {source.name: [] for source in config.sources}
+    for pool in config.pools:
+        for name in pool.sources:
+            pools[name].append(pool.name)
+            if pool.default:
+                pools[name].append("")
+    if not any("" in served for served in pools.values()):
+        for served in pools.values():
+            served.append("")
+    return tuple(
+        SourceFacts(
+            source.name,
+            tuple(pools[source.name]),
+            source_caps(config.limits, source.max_sessions, source.rates),
+        )
+        for source in config.sources
+    )
+
+
+def retry_policy(config: Config) -> RetryPolicy:
+    """Return the retry schedule and what to do in doubt."""
+    delivery = config.delivery
+    return RetryPolicy(
+        waits=_waits(delivery.retry),
+        jitter=delivery.jitter,
+        in_doubt_resend=delivery.in_doubt == "resend",
+        doubts_max=delivery.in_doubt_resends,
+    )
+
+
+def _waits(retry: Backoff | tuple[float, ...]) -> tuple[float, ...]:
+    if not isinstance(retry, Backoff):
+        return retry
+    waits = [min(retry.first, retry.ceiling)]
+    while waits[-1] < retry.ceiling and len(waits) < _WAITS_MOST and retry.factor > 1:
+        waits.append(min(waits[-1] * retry.factor, retry.ceiling))
+    return tuple(waits)
+
+
+def resolver(config: Config, now: Callable[[], float]) -> Resolver:
+    """Return the resolver, its routes' passwords read."""
+    egress = sources(config)
+    options = ResolverOptions(
+        nameservers=tuple((server.address, server.port) for server in config.dns.nameservers),
+        timeout=config.dns.timeout,
+        routes=tuple(_routes(config)),
+        own_hosts=frozenset({hostname(config), *(source.ehlo for source in egress.values())}),
+        ipv6=any(source.ip6 for source in egress.values()),
+        port=config.delivery.port,
+    )
+    return Resolver(options, rng=random.Random(), wall=now)  # noqa: S311 - spreads load only
+
+
+def _routes(config: Config) -> list[Route]:
+    routes = []
+    for route in config.routes:
+        credentials = None
+        if route.user and route.password_file is not None:
+            try:
+                lines = route.password_file.read_text(encoding="utf-8").splitlines()
+            except OSError as error:
+                raise ConfigError(
+                    f"the password cannot be read: {error.strerror}",
+                    where=str(route.password_file),
+                    remedy="write it into the file's first line, readable by the daemon alone",
+                ) from error
+            credentials = Credentials(route.user, lines[0] if lines else "")
+        tls = None if route.tls is None else TlsPolicy(route.tls)
+        routes.append(Route(route.pattern, route.host, route.port, credentials, tls, route.group))
+    return routes
+
+
+def dialling(config: Config) -> DialOptions:
+    """Return what opening sessions needs."""
+    tls = config.tls
+    return DialOptions(
+        tls=TlsRules(
+            default=TlsPolicy(tls.policy),
+            destinations=tuple((one.pattern, TlsPolicy(one.policy)) for one in tls.destinations),
+            sites=tuple((one.mx, TlsPolicy(one.policy)) for one in tls.sites),
+        ),
+        policy=AddressPolicy(
+            allowed=config.delivery.allow_networks,
+            own=own_addresses(sources(config).values()),
+        ),
+        chunking=config.delivery.chunking,
+        cafile=None if tls.ca_file is None else str(tls.ca_file),
+    )
+
+
+def engine(config: Config) -> EngineOptions:
+    """Return the engine's own options."""
+    return EngineOptions(lookahead=config.delivery.lookahead, drain=config.delivery.drain)
+
+
+def scheduling(config: Config) -> SchedulerOptions:
+    """Return the scheduler's options."""
+    return SchedulerOptions(
+        sources=source_facts(config),
+        caps=Caps(sessions=config.delivery.max_sessions),
+        idle=config.delivery.idle,
+    )
+
+
+def keys(config: Config) -> dict[str, tuple[Key, ...]]:
+    """Return the DKIM keys by domain, read from their files.
+
+    Raises:
+        ConfigError: A file is missing, readable by others, or no key.
+    """
+    found: dict[str, tuple[Key, ...]] = {}
+    for one in config.dkim.keys:
+        made = load_key(one.file, one.domain, one.selector)
+        found[made.domain] = (*found.get(made.domain, ()), made)
+    return found
+
+
+def signers(config: Config) -> Callable[[Sequence[str]], Signer | None]:
+    """Return what finds the signer of a set of domains; None where none of them has a key.
+
+    Raises:
+        ConfigError: A key cannot be read.
+    """
+    by_domain = keys(config)
+    expiry = {one.domain.lower(): one.expire for one in config.dkim.keys}
+
+    def signer(domains: Sequence[str]) -> Signer | None:
+        chosen = [key for domain in domains for key in by_domain.get(domain, ())]
+        if not chosen:
+            return None
+        lives = [life for domain in domains if (life := expiry.get(domain)) is not None]
+        return Signer(chosen, lifetime=min(lives, default=None))
+
+    return signer
+
+
+def sets(config: Config) -> Mapping[str, SetOptions]:
+    """Return what configuration sets say about messages."""
+    return {
+        name: SetOptions(dkim=one.dkim, tls_required=one.tls in {"required", "verified"})
+        for name, one in config.configuration_sets.items()
+    }
+
+
+def classifier(config: Config) -> Classifier:
+    """Return the classifier, the operator's rules before the shipped ones."""
+    return Classifier.load(config.bounce.rules)
+
+
+def database(config: Config) -> DatabaseOptions:
+    """Return how the database is run."""
+    return DatabaseOptions(
+        group_rows=config.queue.group_rows, group_seconds=config.queue.group_time
+    )
+
+
+def queue(config: Config) -> QueueOptions:
+    """Return the queue's own numbers."""
+    return QueueOptions(
+        soft_bounces=config.bounce.soft_count,
+        soft_bounce_days=config.bounce.soft_span / _DAY,
+        doubts=config.delivery.in_doubt_resends,
+    )
+
+
+def intake(config: Config) -> IntakeOptions:
+    """Return how intake works."""
+    lifetimes = {
+        name: one.lifetime
+        for name, one in config.configuration_sets.items()
+        if one.lifetime is not None
+    }
+    return IntakeOptions(
+        rest=config.spool.rest, lifetime=config.delivery.lifetime, lifetimes=lifetimes
+    )
+
+
+def spool_owners(config: Config) -> list[int]:
+    """Return the user ids whose files are taken beside the daemon's own.
+
+    Raises:
+        ConfigError: There is no such user.
+    """
+    found = []
+    for owner in config.spool.owners:
+        try:
+            found.append(int(owner) if owner.isdigit() else pwd.getpwnam(owner).pw_uid)
+        except KeyError as error:
+            raise ConfigError(
+                f"there is no user {owner!r}",
+                where="spool.owners",
+                remedy="name a user of this machine, or its number",
+            ) from error
+    return found
+
+
+def check_job(config: Config, spec: JobSpec) -> None:
+    """Refuse a job that names what the configuration does not have.
+
+    Raises:
+        RefusedError: With the names there are.
+    """
+    _known("configuration_set", spec.configuration_set, list(config.configuration_sets))
+    _known("pool", spec.pool, [pool.name for pool in config.pools])
+
+
+def _known(key: str, name: str, names: Sequence[str]) -> None:
+    if not name or name in names:
+        return
+    there = f"use one of {', '.join(names)}" if names else f"add [[{key}]] to the configuration"
+    raise RefusedError(f"there is no {key} {name!r}", where=key, remedy=f"{there}, or leave it out")
+
+
+def needs_restart(old: Config, new: Config) -> list[str]:
+    """Return the sections that differ and are only read at start."""
+    fixed = ("spool", "queue", "events", "control", "log")
+    changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
+    if old.dkim.threads != new.dkim.threads:
+        changed.append("dkim.threads")
+    return changed
