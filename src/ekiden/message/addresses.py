@@ -38,6 +38,7 @@ _UTF8_LOCAL: Final = re.compile(
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ESCAPED: Final = re.compile(r"\\(.)")
+_ENCODED_WORD: Final = re.compile(r"=\?.*\?=")  # wider than RFC 2047: parsers differ
 _DOT_LIKE: Final = re.compile("[\u3002\uff0e\uff61]")  # RFC 3490 section 3.1
 
 
@@ -122,7 +123,7 @@ def _unusual(local: str, domain: str) -> Address:
         raise AddressError(f"the part before the @ is longer than {limits.LOCAL_PART_OCTETS} bytes")
     if octets + 1 + len(domain) > limits.PATH_OCTETS:
         raise AddressError(f"the address is longer than {limits.PATH_OCTETS} bytes")
-    if "=?" in local:
+    if _ENCODED_WORD.search(local):
         raise AddressError("the part before the @ looks like an encoded word")
     smtputf8 = not local.isascii()
     if not smtputf8:
@@ -135,12 +136,14 @@ def _unusual(local: str, domain: str) -> Address:
 def _ascii_local(local: str, domain: str) -> str:
     if _QUOTED.fullmatch(local):
         plain = _ESCAPED.sub(r"\1", local[1:-1])
-        if _LOCAL.fullmatch(plain) and "=?" not in plain:
-            return plain  # the quotes were not needed: one spelling for one mailbox
-        if "=?" in plain:
+        if _ENCODED_WORD.search(plain):
             raise AddressError("the part before the @ looks like an encoded word")
+        if _LOCAL.fullmatch(plain):
+            return plain  # the quotes were not needed: one spelling for one mailbox
         if not plain:
             raise AddressError("the part before the @ is empty")
+        return local
+    if _LOCAL.fullmatch(local):
         return local
     if _DOTTY_LOCAL.fullmatch(local):
         if domain in DOTTY_DOMAINS and local[0] != ".":
