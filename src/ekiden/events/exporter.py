@@ -94,7 +94,7 @@ class Exporter:
     async def run(self) -> None:
         """Export until cancelled; what can be written is written first."""
         try:
-            await self._skip_written()
+            await self._begin()
             while True:
                 moved = await self._patiently()
                 if not moved:
@@ -110,7 +110,7 @@ class Exporter:
         Raises:
             UnavailableError: The log cannot be written.
         """
-        await self._skip_written()
+        await self._begin()
         while await self._step():
             pass
 
@@ -174,6 +174,12 @@ class Exporter:
             if len(self._jobs) > _JOBS_KNOWN:
                 self._jobs.popitem(last=False)
         return known
+
+    async def _begin(self) -> None:
+        for reader in (ATTEMPTS, ACCEPTED):
+            # From now on the queue deletes nothing that this reader has not passed.
+            await self._outbox.set_mark(reader, await self._outbox.mark(reader))
+        await self._skip_written()
 
     async def _skip_written(self) -> None:
         """Move the mark over what a crash kept from being marked, if the log's tail proves it."""
