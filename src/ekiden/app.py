@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,6 +58,7 @@ from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec
 from ekiden.spool.layout import Spool
 from ekiden.spool.report import Reporter
+from ekiden.spool.sweep import sweep
 from ekiden.store.database import Database
 from ekiden.upkeep import Upkeep, UpkeepOptions
 
@@ -64,6 +66,7 @@ _log = structlog.get_logger()
 
 SWITCH_INTERVAL: Final = 0.001  # seconds; a thread that parses a million rows yields this often
 _LAG_EVERY: Final = 0.1
+_REPORT_EVERY: Final = 0.5
 _SUSPENSIONS_EVERY: Final = 20.0
 _SHOWN: Final = 20  # deliveries in doubt that are named in the log
 
@@ -150,11 +153,13 @@ class App:
         self.upkeep = Upkeep(
             self.queue,
             self.clock,
-            UpkeepOptions(config.queue.keep),
-            report=Reporter(spool, self.queue).write,
-            changed=self.job_changed,
+            UpkeepOptions(config.queue.keep, config.spool.keep),
             due=self.dispatcher.look,
             save=self._save_learned,
+            sweep=partial(sweep, spool),
+        )
+        self.reporter = Reporter(
+            spool, self.queue, done=self.job_changed, clock=self.clock.now, poll=_REPORT_EVERY
         )
         self.control = ControlServer(
             config.control.socket,
@@ -180,6 +185,7 @@ class App:
                 work = [
                     group.create_task(self.dispatcher.run(), name="dispatcher"),
                     group.create_task(self.intake.run(), name="intake"),
+                    group.create_task(self.reporter.run(), name="reporter"),
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self._watch_suspensions(), name="suspensions"),
                     group.create_task(self._measure_lag(), name="lag"),
@@ -190,7 +196,8 @@ class App:
                     task.cancel()
             for task in lasting:
                 task.cancel()
-        await self.upkeep.round()
+        await self.reporter.report_ended()
+        await self._save_learned()
         await self.exporter.drain()
 
     async def _recover(self) -> None:
@@ -250,8 +257,11 @@ class App:
             sessions=snapshot.sessions,
             max_sessions=self.config.delivery.max_sessions,
             destinations=sum(site.destinations for site in snapshot.sites),
-            trouble=str(trouble) if trouble else self.intake.trouble or self.exporter.trouble,
+            trouble=str(trouble) if trouble else self._other_trouble(),
         )
+
+    def _other_trouble(self) -> str:
+        return self.intake.trouble or self.reporter.trouble or self.exporter.trouble
 
     def why(self, destination: str) -> str:
         """Return why a destination's mail waits; "" when it does not."""
