@@ -9,7 +9,7 @@ Times are UNIX seconds; `None` means "never" or "not set". All text that came fr
 printable ASCII or escaped before it gets here.
 """
 
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import msgspec
 
@@ -55,10 +55,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
 
     engine: EngineView | None
     jobs: dict[str, int]
-    deliveries: dict[str, int]
-    deferred: int
-    oldest: float | None
-    next_due: float | None
+    deliveries: dict[str, int]  # of jobs that have not ended
     suspensions: int
 
 
@@ -79,8 +76,10 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     deliver_by: float | None
     spool_name: str
+    finished_at: float | None
     total: int
     refused: int
+    duplicates: int
     counts: dict[str, int]
 
 
@@ -98,9 +97,13 @@ class BacklogView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of a delivery."""
+    """One try of a delivery, or a fate that came without one (then `outcome` is "")."""
 
+    number: int
     at: float
+    fate: str  # the state it led to; "deferred" when it will be tried again
+    due_at: float | None
+    in_doubt: bool
     seconds: float
     outcome: str
     stage: str
@@ -118,10 +121,11 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one recipient, with every try."""
 
     id: int
-    job: int
+    job: str  # its identity
     job_name: str
     recipient: str
     destination: str
+    row: int  # in the recipients file, from 1; 0 when there is none
     state: str
     due_at: float | None
     finished_at: float | None
@@ -138,13 +142,13 @@ class SuspensionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuppressionView(msgspec.Struct, frozen=True, kw_only=True):
-    """An address that is not mailed."""
+    """A reason not to mail an address."""
 
     address: str
     reason: str
-    scope: str = ""
+    scope: str = "all"
     job: int | None = None
-    at: float = 0.0
+    at: float | None = None  # None in a request means now
     note: str = ""
 
 
@@ -153,6 +157,7 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True):
 
     added: int
     known: int
+    refused: tuple[str, ...]  # why, one sentence for each that is no address
 
 
 # --- Requests -----------------------------------------------------------------------------------
@@ -246,27 +251,28 @@ class Suspensions(Question[list[SuspensionView]], frozen=True):
 
 
 class ListSuppressions(Listing[SuppressionView], frozen=True):
-    """Suppressed addresses in alphabetical order, those that contain a text."""
+    """Suppressed addresses in alphabetical order."""
 
     method: ClassVar[str] = "suppressions.list"
-    containing: str = ""
+    pattern: str = "*"  # a glob over addresses
     reason: str = ""
     limit: int | None = None
 
 
 class AddSuppressions(Question[ImportView], frozen=True):
-    """Suppress addresses; a batch is one transaction."""
+    """Suppress addresses, a batch at a time; those that are none are named and left out."""
 
     method: ClassVar[str] = "suppressions.add"
     entries: tuple[SuppressionView, ...]
-    source: Literal["manual", "import"] = "manual"
 
 
-class RemoveSuppression(Question[bool], frozen=True):
-    """Mail an address again; answers whether it was suppressed."""
+class RemoveSuppression(Question[int], frozen=True):
+    """Mail an address again; answers how many reasons were removed."""
 
     method: ClassVar[str] = "suppressions.remove"
     address: str
+    scope: str = ""
+    reason: str = ""
 
 
 REQUESTS: dict[str, type[_Request]] = {

@@ -1,0 +1,299 @@
+"""The answer to every request: on top of the queue, and of the engine when one runs.
+
+The same `Control` serves a running daemon (behind the socket, with a `Live` engine) and a command
+that has opened the database itself (without one). It changes nothing by itself: each request is one
+named transition of the queue, after which the engine is told what changed.
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Protocol, cast
+
+from ekiden.config.pattern import normal, wrong_pattern
+from ekiden.control import requests
+from ekiden.control.requests import Listing, Question, T
+from ekiden.control.views import delivery_view, job_view, suppression_view
+from ekiden.errors import NotFoundError, RefusedError
+from ekiden.lists.suppression import Reason, Suppression, Suppressions
+from ekiden.message.addresses import AddressError, parse_address
+from ekiden.queue.model import JobFacts, JobState
+from ekiden.queue.queue import Queue
+from ekiden.store.database import Database
+from ekiden.text import printable
+
+ROWS_MOST: Final = 10_000  # of one answer; it is one line on the wire
+PAGE: Final = 2000  # of a listing
+
+
+class Live(Protocol):
+    """What the running engine tells, and what it is told."""
+
+    def engine(self) -> requests.EngineView:
+        """Return what only the running daemon knows."""
+        ...
+
+    def why(self, destination: str) -> str:
+        """Return in a few words why a destination's mail waits; "" when it does not."""
+        ...
+
+    def job_changed(self, job: JobFacts) -> None:
+        """Hear that a job was paused, resumed or cancelled, or that held mail was released."""
+        ...
+
+    def suspensions_changed(self) -> None:
+        """Hear that a suspension was made or lifted."""
+        ...
+
+
+class Control:
+    """Answers requests.
+
+    Args:
+        queue: The queue.
+        suppressions: The addresses that are not mailed.
+        live: The running engine; None when there is none.
+        clock: UNIX seconds.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        suppressions: Suppressions,
+        *,
+        live: Live | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._queue = queue
+        self._suppressions = suppressions
+        self._live = live
+        self._clock = clock
+        self._questions: dict[type, Callable[[Any], Awaitable[Any]]] = {
+            requests.Status: self._status,
+            requests.Jobs: self._jobs,
+            requests.ShowJob: self._show_job,
+            requests.PauseJob: self._pause_job,
+            requests.ResumeJob: self._resume_job,
+            requests.CancelJob: self._cancel_job,
+            requests.ReleaseJob: self._release_job,
+            requests.Backlog: self._backlog,
+            requests.Deliveries: self._deliveries,
+            requests.Suspend: self._suspend,
+            requests.Unsuspend: self._unsuspend,
+            requests.Suspensions: self._suspensions,
+            requests.AddSuppressions: self._add_suppressions,
+            requests.RemoveSuppression: self._remove_suppression,
+        }
+
+    @classmethod
+    def over(cls, database: Database, *, live: Live | None = None) -> "Control":
+        """Return a `Control` over an open database."""
+        return cls(Queue(database), Suppressions(database), live=live)
+
+    async def ask(self, request: Question[T]) -> T:
+        """Answer a question.
+
+        Raises:
+            NotFoundError: There is no such job, address or suspension.
+            RefusedError: It cannot be done in this state.
+            UnavailableError: The disk does not allow it now.
+        """
+        return cast("T", await self._questions[type(request)](request))
+
+    def stream(self, request: Listing[T]) -> AsyncIterator[T]:
+        """Answer a listing, item by item.
+
+        Raises:
+            RefusedError: What is asked for makes no sense.
+        """
+        assert isinstance(request, requests.ListSuppressions)  # noqa: S101 - the only listing
+        return cast("AsyncIterator[T]", self._list_suppressions(request))
+
+    # --- The whole ---------------------------------------------------------------------------
+
+    async def _status(self, _: requests.Status) -> requests.StatusView:
+        overview = await self._queue.overview()
+        return requests.StatusView(
+            engine=self._live.engine() if self._live else None,
+            jobs={str(state): number for state, number in overview.jobs.items()},
+            deliveries={str(state): number for state, number in overview.deliveries.items()},
+            suspensions=len(await self._queue.suspensions()),
+        )
+
+    # --- Jobs --------------------------------------------------------------------------------
+
+    async def _jobs(self, request: requests.Jobs) -> list[requests.JobView]:
+        try:
+            states = [JobState(state) for state in request.states]
+        except ValueError:
+            names = ", ".join(JobState)
+            raise RefusedError("there is no such state of a job", remedy=f"use {names}") from None
+        found = await self._queue.jobs(states, min(request.limit, ROWS_MOST))
+        return [job_view(job) for job in found]
+
+    async def _show_job(self, request: requests.ShowJob) -> requests.JobView:
+        return job_view(await self._queue.job(request.job))
+
+    async def _pause_job(self, request: requests.PauseJob) -> requests.JobView:
+        job = await self._queue.job(request.job)
+        return self._changed(await self._queue.pause_job(job.id))
+
+    async def _resume_job(self, request: requests.ResumeJob) -> requests.JobView:
+        job = await self._queue.job(request.job)
+        return self._changed(await self._queue.resume_job(job.id))
+
+    async def _cancel_job(self, request: requests.CancelJob) -> requests.JobView:
+        job = await self._queue.job(request.job)
+        await self._queue.cancel_job(job.id, self._clock())
+        return self._changed(await self._queue.job(job.id))
+
+    async def _release_job(self, request: requests.ReleaseJob) -> requests.JobView:
+        job = await self._queue.job(request.job)
+        act = self._queue.drop_held if request.drop else self._queue.free_held
+        if not await act(job.id, self._clock()):
+            raise RefusedError("nothing of this job is held", where=f"job {job.id}")
+        return self._changed(await self._queue.job(job.id))
+
+    def _changed(self, job: JobFacts) -> requests.JobView:
+        if self._live:
+            self._live.job_changed(job)
+        return job_view(job)
+
+    # --- Destinations ------------------------------------------------------------------------
+
+    async def _backlog(self, request: requests.Backlog) -> list[requests.BacklogView]:
+        pattern = _checked(request.pattern)
+        found = await self._queue.backlog(self._clock(), pattern, min(request.limit, ROWS_MOST))
+        return [
+            requests.BacklogView(
+                destination=one.destination,
+                ready=one.ready - one.deferred,
+                deferred=one.deferred,
+                sending=one.sending,
+                held=one.held,
+                oldest=one.oldest,
+                next_due=one.next_due,
+                why="suspended" if one.suspended else self._why(one.destination),
+            )
+            for one in found
+        ]
+
+    def _why(self, destination: str) -> str:
+        return self._live.why(destination) if self._live else "no daemon runs"
+
+    async def _suspend(self, request: requests.Suspend) -> requests.SuspensionView:
+        pattern, now = _checked(request.pattern), self._clock()
+        reason = printable(request.reason)
+        await self._queue.suspend(pattern, request.until, reason, now)
+        if self._live:
+            self._live.suspensions_changed()
+        return requests.SuspensionView(
+            pattern=pattern, since=now, until=request.until, reason=reason
+        )
+
+    async def _unsuspend(self, request: requests.Unsuspend) -> bool:
+        lifted = await self._queue.unsuspend(_checked(request.pattern))
+        if lifted and self._live:
+            self._live.suspensions_changed()
+        return lifted
+
+    async def _suspensions(self, _: requests.Suspensions) -> list[requests.SuspensionView]:
+        return [
+            requests.SuspensionView(
+                pattern=one.pattern, since=one.at, until=one.until, reason=one.reason
+            )
+            for one in await self._queue.suspensions()
+        ]
+
+    # --- Recipients --------------------------------------------------------------------------
+
+    async def _deliveries(self, request: requests.Deliveries) -> list[requests.DeliveryView]:
+        recipient, destination = _address(request.recipient)
+        found = await self._queue.deliveries_for(recipient, destination)
+        if not found:
+            raise NotFoundError(
+                "nothing to this address is in the queue",
+                where=printable(request.recipient, 320),
+                remedy="deliveries of jobs that ended long ago are in the event log",
+            )
+        return [delivery_view(one) for one in found]
+
+    # --- Suppressions ------------------------------------------------------------------------
+
+    async def _add_suppressions(self, request: requests.AddSuppressions) -> requests.ImportView:
+        entries = [self._entry(one) for one in request.entries]
+        added, refused = await self._suppressions.import_many(entries)
+        return requests.ImportView(
+            added=added,
+            known=len(entries) - added - len(refused),
+            refused=tuple(printable(one, 500) for one in refused),
+        )
+
+    def _entry(self, one: requests.SuppressionView) -> Suppression:
+        return Suppression(
+            address=one.address,
+            reason=_reason(one.reason),
+            at=self._clock() if one.at is None else one.at,
+            scope=one.scope,
+            job_id=one.job,
+            note=printable(one.note),
+        )
+
+    async def _remove_suppression(self, request: requests.RemoveSuppression) -> int:
+        return await self._suppressions.remove(
+            request.address, scope=request.scope, reason=request.reason
+        )
+
+    async def _list_suppressions(
+        self, request: requests.ListSuppressions
+    ) -> AsyncIterator[requests.SuppressionView]:
+        reason = str(_reason(request.reason)) if request.reason else ""
+        left = request.limit
+        last: Suppression | None = None
+        while left is None or left > 0:
+            page = await self._suppressions.list(
+                pattern=request.pattern,
+                reason=reason,
+                limit=PAGE if left is None else min(PAGE, left),
+                after=last,
+            )
+            for one in page:
+                yield suppression_view(one)
+            if not page:
+                return
+            last = page[-1]
+            left = None if left is None else left - len(page)
+
+
+def _reason(text: str) -> Reason:
+    try:
+        return Reason(text)
+    except ValueError:
+        raise RefusedError(
+            "there is no such reason", where=printable(text, 50), remedy=f"use {', '.join(Reason)}"
+        ) from None
+
+
+def _checked(pattern: str) -> str:
+    """Return a pattern over destinations in the form the queue compares with.
+
+    Raises:
+        RefusedError: It is none.
+    """
+    if wrong := wrong_pattern(pattern):
+        raise RefusedError(f"this is no pattern: {wrong}", where=printable(pattern, 300))
+    return normal(pattern)
+
+
+def _address(text: str) -> tuple[str, str]:
+    """Return an address as it goes into RCPT TO, and its destination.
+
+    Raises:
+        RefusedError: It is no address.
+    """
+    try:
+        address = parse_address(text.strip())
+    except AddressError as error:
+        raise RefusedError(
+            f"this is no mail address: {error.reason}", where=printable(text, 320)
+        ) from None
+    return f"{address.local}@{address.domain}", address.domain

@@ -1,0 +1,87 @@
+"""The queue's own types as the views that commands get."""
+
+from ekiden.control.requests import AttemptView, DeliveryView, JobView, SuppressionView
+from ekiden.lists.suppression import Suppression
+from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts, State
+
+
+def job_view(job: JobFacts) -> JobView:
+    """Return a job as commands see it."""
+    return JobView(
+        id=job.id,
+        uid=job.uid,
+        name=job.name,
+        state=str(job.state),
+        priority=job.priority.name.lower(),
+        mail_from=job.mail_from,
+        from_domain=job.from_domain,
+        configuration_set=job.configuration_set,
+        pool=job.pool,
+        created_at=job.created_at,
+        send_at=job.send_at,
+        expires_at=job.expires_at,
+        deliver_by=job.deliver_by,
+        spool_name=job.spool_name,
+        finished_at=job.finished_at,
+        total=job.total,
+        refused=job.refused,
+        duplicates=job.duplicates,
+        counts={str(state): number for state, number in job.counts.items()},
+    )
+
+
+def delivery_view(history: DeliveryHistory) -> DeliveryView:
+    """Return a delivery with its attempts as commands see it."""
+    delivery = history.delivery
+    return DeliveryView(
+        id=delivery.id,
+        job=history.job_uid,
+        job_name=history.job_name,
+        recipient=delivery.recipient,
+        destination=delivery.destination,
+        row=delivery.row,
+        state=str(delivery.state),
+        due_at=delivery.due_at,
+        finished_at=delivery.finished_at,
+        attempts=tuple(_attempt_view(record) for record in history.attempts),
+    )
+
+
+def suppression_view(one: Suppression) -> SuppressionView:
+    """Return a suppression as commands see it."""
+    return SuppressionView(
+        address=one.address,
+        reason=str(one.reason),
+        scope=one.scope,
+        job=one.job_id,
+        at=one.at,
+        note=one.note,
+    )
+
+
+_NONE = Attempt(
+    at=0.0, seconds=0.0, source="", site="", host="", stage="", code=0, reply="", klass="",
+    rule="", outcome="",
+)  # fmt: skip
+
+
+def _attempt_view(record: AttemptRecord) -> AttemptView:
+    one = record.attempt or _NONE
+    return AttemptView(
+        number=record.number,
+        at=record.at,
+        fate="deferred" if record.fate is State.READY else str(record.fate),
+        due_at=record.due_at,
+        in_doubt=record.in_doubt,
+        seconds=one.seconds,
+        outcome=one.outcome,
+        stage=one.stage,
+        code=one.code,
+        reply=one.reply,
+        klass=one.klass,
+        rule=one.rule,
+        source=one.source,
+        site=one.site,
+        host=one.host,
+        tls=one.tls,
+    )

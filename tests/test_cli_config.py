@@ -1,0 +1,157 @@
+"""`ekiden config`, `version`, help, and how errors come out."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import Run, runner
+from ekiden import __version__
+from ekiden.cli.output import visible
+from ekiden.config import example, load, loads
+
+
+@pytest.fixture
+def ekiden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EKIDEN_CONFIG", raising=False)
+    return runner(monkeypatch, capsys)
+
+
+def test_nothing_is_wrong(ekiden: Run, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(example(), encoding="utf-8")
+    result = ekiden("config", "check")
+    assert (result.code, result.out, result.err) == (0, "config.toml: nothing is wrong\n", "")
+    result = ekiden("config", "check", "--json", "--config", path)
+    assert result.json == {"file": str(path), "problems": []}
+
+
+def test_everything_that_is_wrong_is_told(ekiden: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[spol]\n[log]\nlevel = "inof"\n', encoding="utf-8")
+    result = ekiden("config", "check")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        'ekiden: config.toml:1: spol: there is no such key -- did you mean "spool"?\n'
+        'ekiden: config.toml:3: log.level: expected one of "debug", "info", "warning", "error", '
+        'got "inof" -- did you mean "info"?\n'
+    )
+    result = ekiden("config", "check", "--json")
+    assert result.code == 2
+    assert [problem["line"] for problem in result.json["problems"]] == [1, 3]
+    assert result.json["problems"][0]["key"] == "spol"
+
+
+def test_the_files_it_names_are_looked_at(ekiden: Run, tmp_path: Path) -> None:
+    (tmp_path / "open.password").write_text("secret\n", encoding="utf-8")
+    (tmp_path / "open.password").chmod(0o644)
+    (tmp_path / "config.toml").write_text(
+        """
+        [bounce]
+        rules = ["none.toml"]
+        [[dkim.key]]
+        domain = "example.com"
+        selector = "s"
+        file = "none.pem"
+        [[route]]
+        pattern = "a.example"
+        host = "127.0.0.1"
+        user = "me"
+        password_file = "open.password"
+        [[route]]
+        pattern = "b.example"
+        host = "127.0.0.1"
+        user = "me"
+        password_file = "none.password"
+        """,
+        encoding="utf-8",
+    )
+    result = ekiden("config", "check")
+    assert result.code == 2
+    lines = result.err.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith(f"ekiden: {tmp_path}/none.pem: cannot read the DKIM key")
+    assert lines[1] == (
+        f"ekiden: {tmp_path}/open.password: others may read the password (mode 0644)"
+        f" -- chmod 600 {tmp_path}/open.password"
+    )
+    assert lines[2].startswith(f"ekiden: {tmp_path}/none.password: the password cannot be read")
+    assert lines[3] == f"ekiden: {tmp_path}/none.toml: there is no such file"
+
+
+def test_what_is_shown_loads_as_the_same(ekiden: Run, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[delivery]\nlifetime = "36h"\n', encoding="utf-8")
+    result = ekiden("config", "show")
+    assert 'lifetime = "36h"' in result.out
+    assert loads(result.out, path) == load(path)
+    result = ekiden("config", "show", "--json")
+    assert result.json["delivery"]["lifetime"] == 129_600.0
+    assert ekiden("config", "show", "--example").out == example()
+
+
+def test_without_a_configuration(ekiden: Run) -> None:
+    for command in (("config", "show"), ("status",), ("jobs",), ("run",)):
+        result = ekiden(*command)
+        assert (result.code, result.out) == (2, "")
+        assert result.err == (
+            "ekiden: config.toml: there is no such file"
+            " -- name another with --config, or write one: ekiden config show --example\n"
+        )
+
+
+def test_wrong_usage(ekiden: Run) -> None:
+    result = ekiden("job", "explode")
+    assert result.code == 2
+    assert "No such command" in result.err
+    assert ekiden("suspend", "a.example", "--for", "soon").code == 2
+
+
+def test_the_version(ekiden: Run) -> None:
+    assert ekiden("version").rows[0] == ["ekiden", __version__]
+    assert ekiden("version", "--json").json["ekiden"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("夏のセール", "夏のセール"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\tb\nc", "a\\tb\\nc"),
+        ("a\u202eb", "a\\u202eb"),
+        ("a\udcffb", "a\\udcffb"),
+        ("[bold]x[/bold]", "[bold]x[/bold]"),
+    ],
+)
+def test_text_from_outside_is_only_text(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_help_is_quick_and_imports_little() -> None:
+    code = (
+        "import sys; sys.argv = ['ekiden', '--help']\n"
+        "from ekiden.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'asyncio', 'rich', 'msgspec', 'cryptography', 'dns', 'aiosqlite', 'jinja2'}\n"
+        "print('heavy:', *sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "Usage: ekiden [OPTIONS] COMMAND" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_every_command_is_on_its_page(ekiden: Run) -> None:
+    page = (Path(__file__).parent.parent / "docs/commands.md").read_text(encoding="utf-8")
+    for group in ("", "job", "suppressions", "config", "dkim"):
+        told = ekiden(*group.split(), "--help").out.partition("Commands:")[2]
+        names = [line.split()[0] for line in told.splitlines() if line[:3].strip() and line.strip()]
+        assert names
+        for name in names:
+            command = f"{group} {name}".strip()
+            assert f"`ekiden {command}" in page or f"`ekiden {name} " in page, command
