@@ -40,7 +40,7 @@ _MONTHS: Final = (
 )
 
 
-class RenderError(ValueError):
+class RenderError(Exception):
     """A message that cannot be made for this recipient; `reason` is a clause for a report.
 
     Args:

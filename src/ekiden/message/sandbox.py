@@ -39,6 +39,7 @@ from ekiden.message.headers import RenderError
 
 TAGS_MAX: Final = 5_000  # {{ }} and {% %} in one template
 TAG_CHARS_MAX: Final = 200_000  # inside all of them together
+ONE_TAG_MAX: Final = 10_000  # characters inside one
 DEPTH_MAX: Final = 40
 NODES_PER_STEP: Final = 8  # a loop's body of so many nodes costs one step
 
@@ -216,7 +217,7 @@ def _check_size(source: str, where: str) -> None:
             where=where,
             remedy="send links to large parts",
         )
-    tags = inside = 0
+    tags = inside = longest = 0
     position = 0
     while (position := source.find("{", position)) >= 0:
         closing = {"{": "}}", "%": "%}", "#": "#}"}.get(source[position + 1 : position + 2])
@@ -225,14 +226,16 @@ def _check_size(source: str, where: str) -> None:
             continue
         end = source.find(closing, position + 2)
         if end < 0:
-            inside += len(source) - position
-            break
+            break  # the parser says it better
         tags += 1
-        inside += 0 if closing == "#}" else end - position
+        if closing != "#}":
+            inside += end - position
+            longest = max(longest, end - position)
         position = end + 2
-    if tags > TAGS_MAX or inside > TAG_CHARS_MAX:
+    if tags > TAGS_MAX or inside > TAG_CHARS_MAX or longest > ONE_TAG_MAX:
         raise RefusedError(
-            f"the template has more than {TAGS_MAX} tags or {TAG_CHARS_MAX} characters inside them",
+            f"the template has more than {TAGS_MAX} tags, {ONE_TAG_MAX} characters in one of them"
+            f" or {TAG_CHARS_MAX} in all",
             where=where,
             remedy="move repeated parts into a loop",
         )
