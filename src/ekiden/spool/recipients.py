@@ -21,12 +21,13 @@ from ekiden.queue.model import NewDelivery
 from ekiden.spool.csvrows import CsvReader, Fault, Records
 from ekiden.spool.decoding import MARK, decoded, marked
 from ekiden.spool.jobspec import JobError, nearest
-from ekiden.spool.values import kind, scalar
+from ekiden.spool.values import kind
 from ekiden.text import printable
 
 ADDRESS_COLUMNS: Final = ("address", "email")
 TABLE_ENDINGS: Final = (".csv", ".tsv", ".txt")
 LINES_ENDINGS: Final = (".jsonl", ".ndjson")
+NESTING: Final = 8  # of lists and tables in merge data
 
 _FORBIDDEN: Final = re.compile("[\r\n\0]")
 _DELIMITERS: Final = (",", ";", "\t")
@@ -71,6 +72,8 @@ class Plan:
         delimiter: Of CSV; "" to go by the header line.
         encoding: The declared codec; "" for UTF-8, or UTF-16 by its BOM.
         required: Merge fields without which a recipient cannot be mailed.
+        mentioned: Merge fields that a template uses at all: an address column among them is merge
+            data, too.
         blank_is_missing: An empty value counts as missing.
     """
 
@@ -79,6 +82,7 @@ class Plan:
     delimiter: str = ""
     encoding: str = ""
     required: frozenset[str] = frozenset()
+    mentioned: frozenset[str] = frozenset()
     blank_is_missing: bool = True
 
 
@@ -183,7 +187,7 @@ class _Table:
         self.keep = [
             index
             for index, name in enumerate(names)
-            if name and (index != self.at or name in plan.required)
+            if name and (index != self.at or name in plan.required | plan.mentioned)
         ]
         self.all_but_address = self.keep == [i for i in range(self.width) if i != self.at]
         self.pack = _packer([names[index] for index in self.keep])
@@ -400,17 +404,17 @@ class _Objects:
         else:
             batch.rows.append(NewDelivery(address.spec, address.domain, self.encode(merge), number))
 
-    def _merge(self, value: dict[str, Any], key: str, *, plain: bool) -> tuple[dict[str, str], str]:
+    def _merge(self, value: dict[str, Any], key: str, *, plain: bool) -> tuple[dict[str, Any], str]:
         """Return the merge data, and why there is none; `plain`: no control characters in it."""
         required = self.plan.required
         if len(value) > limits.MERGE_FIELDS:
             return value, f"more than {limits.MERGE_FIELDS} fields"
-        if key not in required:
+        if key not in required | self.plan.mentioned:
             del value[key]
         if not plain or not set(map(type, value.values())) <= _TEXT:
-            value, reason = _texts(value)
-            if reason:
+            if reason := _unfit(value):
                 return value, reason
+            value = {name: each for name, each in value.items() if each is not None}
         absent = [
             name
             for name in required
@@ -438,23 +442,28 @@ class _Objects:
 _TEXT: Final = frozenset({str})
 
 
-def _texts(value: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-    """Return merge data as texts, or why they cannot be; null means missing."""
-    merge: dict[str, str] = {}
+def _unfit(value: Mapping[str, Any]) -> str:
+    """Why an object cannot be merge data, "" when it can: looks into lists and tables, too."""
     size = 0
-    for name, each in value.items():
-        if each is None:
-            continue
-        content = scalar(each)
-        if not isinstance(content, str):
-            return merge, f"`{name}` is {kind(each)}; merge data are texts and numbers"
-        if reason := _forbidden_value(name) or _forbidden_value(content):
-            return merge, f"`{name}` holds {reason}"
-        size += len(content)
-        merge[name] = content
-    if size > limits.ROW_BYTES:
-        return merge, f"more than {limits.ROW_BYTES:,} characters of merge data"
-    return merge, ""
+    waiting: list[tuple[str, Any, int]] = [(name, each, 0) for name, each in value.items()]
+    while waiting:
+        name, each, depth = waiting.pop()
+        if depth > NESTING:
+            return f"`{name}` is nested deeper than {NESTING} levels"
+        texts: Iterable[Any] = (each,)
+        if isinstance(each, dict):
+            texts = each
+            waiting += [(name, inner, depth + 1) for inner in each.values()]
+        elif isinstance(each, list):
+            waiting += [(name, inner, depth + 1) for inner in each]
+        elif not isinstance(each, str | int | float | None):
+            return f"`{name}` is {kind(each)}; merge data are texts, numbers, lists and tables"
+        for text in (name, *texts):
+            if isinstance(text, str):
+                size += len(text)
+                if reason := _forbidden_value(text):
+                    return f"`{name}` holds {reason}"
+    return f"more than {limits.ROW_BYTES:,} characters" if size > limits.ROW_BYTES else ""
 
 
 def _lines(texts: Iterable[str]) -> Iterator[list[str | None]]:

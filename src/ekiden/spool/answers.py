@@ -1,0 +1,128 @@
+"""The files with which the spool answers, and how they are written.
+
+| file | beside the job in | written |
+|---|---|---|
+| NAME.error.txt | failed/ | before the job is moved there |
+| NAME.report.jsonl | done/ | with the refused rows when the job is accepted; whole when it ends |
+| NAME.result.json | done/ | when the job ends; its presence says that the report is whole |
+
+Blocking; intake and reports call it from threads.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from ekiden.errors import EkidenError
+from ekiden.spool.jobspec import JobError
+from ekiden.spool.layout import Folder, Spool
+from ekiden.spool.loading import ENDINGS
+from ekiden.spool.recipients import Refused
+
+RESULT: Final = ".result.json"
+REPORT: Final = ".report.jsonl"
+ERROR: Final = ".error.txt"
+ANSWERS: Final = (RESULT, REPORT, ERROR)
+
+REFUSED: Final = "refused"  # the fate of a row that intake refused
+
+_NUMBERED: Final = 100
+_SHOWN: Final = 20
+
+
+def free_name(spool: Spool, name: str, *, unique: int) -> str:
+    """Return `name`, changed if need be so that neither it nor an answer to it exists.
+
+    `news.eml` and `news/` would have the same answers, so what is compared is NAME.
+
+    Args:
+        spool: The spool.
+        name: An entry's name.
+        unique: A number used after `NAME.2` to `NAME.99` are taken.
+    """
+    ending = next((end for end in ENDINGS if name.endswith(end) and name != end), "")
+    base = name[: len(name) - len(ending)]
+    candidates = [base, *(f"{base}.{n}" for n in range(2, _NUMBERED)), f"{base}.{unique}"]
+    return next(each for each in candidates if not _taken(spool, each)) + ending
+
+
+def _taken(spool: Spool, base: str) -> bool:
+    endings = ("", *ENDINGS, *ANSWERS)
+    folders = (Folder.CUR, Folder.DONE, Folder.FAILED)
+    return any(
+        spool.status(folder, base + ending) is not None for folder in folders for ending in endings
+    )
+
+
+def write_error(spool: Spool, base: str, error: EkidenError) -> None:
+    """Write NAME.error.txt: what is wrong, where, what to do, for every problem."""
+    problems = error.problems if isinstance(error, JobError) else (error,)
+    lines = ["The job was refused; nothing of it was sent.", ""]
+    for problem in problems[:_SHOWN]:
+        lines.append(f"{problem.where}: {problem.what}" if problem.where else problem.what)
+        if problem.remedy:
+            lines.append(f"    {problem.remedy}")
+    lines += ["", "Mend it and drop it into new/ again.", ""]
+    spool.write(Folder.FAILED, base + ERROR, "\n".join(lines).encode("utf-8", "backslashreplace"))
+
+
+def write_json(spool: Spool, name: str, value: Any) -> None:
+    """Write an answer as indented JSON into done/."""
+    spool.write(Folder.DONE, name, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+
+class RefusalLog:
+    """NAME.report.jsonl while a job is received: refused rows as they come.
+
+    It grows in cur/ and is moved when it is known where the job goes. A replay begins it anew.
+
+    Args:
+        spool: The spool.
+        base: NAME.
+    """
+
+    def __init__(self, spool: Spool, base: str) -> None:
+        self._spool = spool
+        self._name = base + REPORT
+        self._descriptor = -1
+        self._encode = msgspec.json.Encoder().encode
+        self.count = 0
+        self.first: Refused | None = None
+        spool.remove(Folder.CUR, self._name)
+
+    def add(self, refused: Iterable[Refused]) -> None:
+        """Write refused rows."""
+        lines = []
+        for each in refused:
+            self.first = self.first or each
+            self.count += 1
+            line = {
+                "row": each.row,
+                "recipient": each.recipient,
+                "fate": REFUSED,
+                "reason": each.reason,
+            }
+            lines.append(self._encode(line))
+        if not lines:
+            return
+        if self._descriptor < 0:
+            self._descriptor = self._spool.create(Folder.CUR, self._name)
+        data = memoryview(b"\n".join(lines) + b"\n")
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def move(self, folder: Folder) -> None:
+        """Make it durable and put it beside where the job will be."""
+        if self._descriptor < 0:
+            return
+        os.fsync(self._descriptor)
+        self.close()
+        self._spool.move(self._name, Folder.CUR, folder, self._name)
+
+    def close(self) -> None:
+        """Close the file; without `move` the next replay begins it anew."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

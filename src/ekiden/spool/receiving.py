@@ -1,0 +1,344 @@
+"""One entry of `cur/` becomes one job in the queue, or is refused.
+
+**Theory.** The job is accepted at one instant: when `open_job` returns (or `submit_job`, for what
+fits into one batch). Everything before it is undone or done again after a crash; everything after
+it finds the job by its identity and only finishes the move. So a replay is harmless at any step:
+docs/spool.md has the table.
+
+**Contract.** `receive` returns when the entry is in `done/` or `failed/`. It raises
+`UnavailableError` or `OSError` when the machine is at fault, and then the entry is where it was and
+can be received again. Nothing here holds up the event loop: files are read, parsed, synced and
+moved on threads, and the next batch is parsed while the queue stores the last one.
+"""
+
+import asyncio
+import errno
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+import structlog
+
+from ekiden import limits
+from ekiden.errors import EkidenError, UnavailableError
+from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob
+from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
+from ekiden.spool.jobspec import JobError, JobSpec
+from ekiden.spool.layout import Folder, Spool
+from ekiden.spool.loading import Loaded, load, stem
+from ekiden.spool.recipients import Batch
+from ekiden.text import printable
+
+LOG: Final = structlog.get_logger("ekiden.spool")
+
+# Trouble of the machine, which passes; any other OSError is about the job's own files.
+_MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+
+
+class JobQueue(Protocol):
+    """What intake needs of `ekiden.queue.queue.Queue`."""
+
+    async def find_job(self, uid: str) -> JobFacts | None:
+        """The job with this identity, or None."""
+
+    async def add_job(self, job: NewJob) -> int:
+        """Begin to receive a job."""
+
+    async def add_deliveries(self, job_id: int, rows: list[NewDelivery]) -> int:
+        """Add a batch to it."""
+
+    async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
+        """Accept it: the commit point."""
+
+    async def submit_job(self, job: NewJob, rows: list[NewDelivery], now: float) -> JobFacts:
+        """Add and open a small job in one transaction."""
+
+    async def abandon_job(self, job_id: int) -> None:
+        """Undo a job that was not opened."""
+
+    async def abandon_receiving(self) -> list[str]:
+        """At start: undo what a crash left half received."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeOptions:
+    """How intake works. Times are seconds, sizes bytes.
+
+    Args:
+        rest: A direct write is complete when it has not changed for so long.
+        scan: `new/` is looked at this often even when nothing was heard of it.
+        retry: Wait so long after the disk or the queue refused, then try again.
+        batch: Recipients per insertion.
+        workers: Files received at the same time, besides one job directory.
+        free: Less free space than this, and nothing is taken.
+        lifetime: A delivery is tried for so long after its time to be sent has come.
+        lifetimes: The same for configuration sets that have their own.
+        features: What this installation does beyond sending: "tracking", "list". A job that asks
+            for another is refused: a list's opt-outs must not be passed over in silence.
+    """
+
+    rest: float = 2.0
+    scan: float = 2.0
+    retry: float = 5.0
+    batch: int = 10_000
+    workers: int = 4
+    free: int = 64 * 1024 * 1024
+    lifetime: float = 3 * 86_400.0
+    lifetimes: Mapping[str, float] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()
+
+
+def accept_any(_: JobSpec) -> None:
+    """The check of an installation without rules of its own."""
+
+
+class Receiver:
+    """Receives entries of `cur/`.
+
+    Args:
+        spool: The open spool.
+        queue: The queue.
+        options: How.
+        check: Raises `EkidenError` to refuse a job (an unverified sender, an unknown pool).
+        opened: Is told of every accepted job.
+        clock: UNIX seconds.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        queue: JobQueue,
+        options: IntakeOptions,
+        *,
+        check: Callable[[JobSpec], None] = accept_any,
+        opened: Callable[[JobFacts], None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._spool = spool
+        self._queue = queue
+        self._options = options
+        self._check = check
+        self._opened = opened
+        self._clock = clock
+        self._alone = _Alone()
+
+    async def receive(self, name: str) -> None:
+        """Receive the entry `name` of `cur/`.
+
+        Raises:
+            UnavailableError: The queue cannot take it now.
+            OSError: The disk cannot.
+        """
+        log = await asyncio.to_thread(RefusalLog, self._spool, stem(name))
+        try:
+            await self._received(name, log)
+        except UnavailableError:
+            raise
+        except EkidenError as error:
+            await self._refuse(name, log, error)
+        except OSError as error:
+            if error.errno in _MACHINE:
+                raise
+            what = f"It cannot be read: {error.strerror}."
+            await self._refuse(name, log, EkidenError(what, where=printable(name)))
+        except Exception as error:  # a bug of ours must not stop the spool for everybody
+            LOG.exception("spool_bug", name=printable(name))
+            what = f"A fault of the program itself: {type(error).__name__}."
+            remedy = "report it with the log's lines about it; the job itself may be right"
+            await self._refuse(name, log, EkidenError(what, where=printable(name), remedy=remedy))
+        finally:
+            log.close()
+
+    async def _received(self, name: str, log: RefusalLog) -> None:
+        loaded = await asyncio.to_thread(load, self._spool, name, self._clock())
+        try:
+            self._honoured(loaded.spec, name)
+            self._check(loaded.spec)
+            async with self._alone.with_(loaded.uid):
+                facts = await self._queue.find_job(loaded.uid)
+                if facts is not None and facts.state is not JobState.RECEIVING:
+                    await self._known(name, facts)
+                    return
+                facts = await self._insert(name, loaded, log)
+        finally:
+            loaded.close()
+        if self._opened is not None:
+            self._opened(facts)
+        await self._move(name, Folder.DONE)
+        LOG.info(
+            "job_accepted", name=printable(name), job=facts.id, uid=facts.uid,
+            recipients=facts.total, refused=facts.refused, duplicates=facts.duplicates,
+        )  # fmt: skip
+
+    def _honoured(self, spec: JobSpec, name: str) -> None:
+        """Refuse what this installation would pass over in silence."""
+        wanted = {
+            "tracking": bool(spec.track_opens or spec.track_clicks),
+            "list": bool(spec.contact_list),
+        }
+        for feature, asked in wanted.items():
+            if asked and feature not in self._options.features:
+                raise JobError.one(
+                    f"`{feature}` is asked for, and this installation does not have it.",
+                    where=printable(name),
+                    remedy=f"leave `{feature}` out",
+                )
+
+    async def _known(self, name: str, facts: JobFacts) -> None:
+        """The queue has the job: this is a replay after a crash, or the same job once more."""
+        if facts.spool_name != name:
+            answer = {
+                "name": stem(name),
+                "fate": "duplicate",
+                "duplicate_of": {
+                    "id": facts.id,
+                    "uid": facts.uid,
+                    "name": stem(facts.spool_name) or facts.name,
+                    "state": facts.state.value,
+                },
+                "advice": "This job was accepted before, so nothing was sent for this copy. To"
+                " send it again on purpose, give it another `id`.",
+            }
+            await asyncio.to_thread(write_json, self._spool, stem(name) + RESULT, answer)
+            LOG.info("job_duplicate", name=printable(name), job=facts.id, uid=facts.uid)
+        await self._move(name, Folder.DONE)
+
+    async def _insert(self, name: str, loaded: Loaded, log: RefusalLog) -> JobFacts:
+        rows = _Rows(loaded.batches, log, self._options.batch)
+        first = await asyncio.to_thread(rows.pull)
+        now = self._clock()
+        job = self._new_job(name, loaded, now)
+        if rows.ended:
+            _some(first, log, name)
+            await asyncio.to_thread(_seal, loaded, log)
+            return await self._queue.submit_job(replace(job, refused=log.count), first, now)
+        job_id = await self._queue.add_job(job)
+        try:
+            await self._pour(job_id, first, rows)
+            await asyncio.to_thread(_seal, loaded, log)
+            return await self._queue.open_job(job_id, self._clock(), refused=log.count)
+        except Exception:
+            await self._queue.abandon_job(job_id)
+            raise
+
+    async def _pour(self, job_id: int, batch: list[NewDelivery], rows: "_Rows") -> None:
+        """Insert batch after batch, each while the next one is being parsed."""
+        while batch:
+            following = asyncio.create_task(asyncio.to_thread(rows.pull))
+            try:
+                await self._queue.add_deliveries(job_id, batch)
+            except BaseException:
+                await asyncio.wait([following])  # the files must stay open until it has ended
+                raise
+            batch = await following
+
+    def _new_job(self, name: str, loaded: Loaded, now: float) -> NewJob:
+        spec = loaded.spec
+        lifetime = self._options.lifetimes.get(spec.configuration_set, self._options.lifetime)
+        expires_at = max(now, spec.send_at) + lifetime
+        if spec.deliver_by is not None:
+            expires_at = min(expires_at, spec.deliver_by)
+        scopes = ["all", f"sender:{spec.from_domain}", f"set:{spec.configuration_set or 'default'}"]
+        if spec.topic:
+            scopes.append(f"topic:{spec.topic}")
+        return NewJob(
+            uid=loaded.uid,
+            name=spec.name,
+            mail_from=spec.mail_from,
+            from_domain=spec.from_domain,
+            content=loaded.content,
+            created_at=now,
+            expires_at=expires_at,
+            spool_name=name,
+            configuration_set=spec.configuration_set,
+            pool=spec.pool,
+            priority=spec.priority,
+            send_at=spec.send_at,
+            deliver_by=spec.deliver_by,
+            pace=spec.pace,
+            suppression_scopes=tuple(scopes),
+        )
+
+    async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:
+        def write() -> None:
+            log.move(Folder.FAILED)
+            write_error(self._spool, stem(name), error)
+            self._spool.move(name, Folder.CUR, Folder.FAILED, name)
+
+        await asyncio.to_thread(write)
+        LOG.warning("job_refused", name=printable(name), where=error.where, what=error.what)
+
+    async def _move(self, name: str, folder: Folder) -> None:
+        await asyncio.to_thread(self._spool.move, name, Folder.CUR, folder, name)
+
+
+class _Rows:
+    """A job's recipients in batches of about `size`, refused rows written on the way."""
+
+    def __init__(self, batches: Iterator[Batch], log: RefusalLog, size: int) -> None:
+        self._batches = batches
+        self._log = log
+        self._size = size
+        self._count = 0
+        self.ended = False
+
+    def pull(self) -> list[NewDelivery]:
+        """Return the next rows; an empty list is the end. Runs on a thread."""
+        rows: list[NewDelivery] = []
+        for batch in self._batches:
+            rows += batch.rows
+            self._log.add(batch.refused)
+            self._count += len(batch.rows)
+            if self._count > limits.RECIPIENTS:
+                raise JobError.one(
+                    f"A job takes at most {limits.RECIPIENTS:,} recipients.",
+                    remedy="split it into several jobs",
+                )
+            if len(rows) >= self._size:
+                return rows
+            time.sleep(0)  # lets the event loop have the interpreter lock between two blocks
+        self.ended = True
+        return rows
+
+
+def _some(rows: list[NewDelivery], log: RefusalLog, name: str) -> None:
+    """Refuse a job that has nobody to be sent to."""
+    if rows:
+        return
+    if log.first is None:
+        raise JobError.one("There are no recipients.", where=printable(name))
+    raise JobError.one(
+        f"No recipient is left: all {log.count:,} rows were refused.",
+        where=f"{printable(name)}: row {log.first.row}",
+        remedy=f"the first one: {log.first.reason}; the others are in the report",
+    )
+
+
+def _seal(loaded: Loaded, log: RefusalLog) -> None:
+    """The last steps before the commit point: nothing changed underneath, the report is safe."""
+    loaded.check_unchanged()
+    log.move(Folder.DONE)
+
+
+class _Alone:
+    """One at a time per identity: two copies of a job that arrive together are one job."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+
+    @asynccontextmanager
+    async def with_(self, uid: str) -> AsyncIterator[None]:
+        """Hold the identity."""
+        lock, users = self._locks.setdefault(uid, (asyncio.Lock(), []))
+        users.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._locks[uid]
