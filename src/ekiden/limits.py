@@ -63,6 +63,7 @@ ATTACHMENT_BYTES: Final = 25 * 1024 * 1024
 ATTACHMENTS: Final = 100
 ROW_BYTES: Final = 256 * 1024  # one recipient with its merge data
 MERGE_FIELDS: Final = 500
+RECIPIENTS: Final = 50_000_000  # of one job
 
 # --- The sink (mailbox simulator) ----------------------------------------------------------------
 SINK_CONNECTIONS: Final = 20_000  # at once, over all addresses
