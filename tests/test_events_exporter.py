@@ -210,7 +210,7 @@ async def test_a_full_disk_delays_events_and_loses_none(
 
     monkeypatch.setattr(log, "append", failing)
     metrics = Metrics()
-    reached = {count: asyncio.Event() for count in range(1, 5)}
+    reached = {count: asyncio.Event() for count in range(1, 6)}
 
     def heard(event: Event) -> None:
         metrics.happened(event)
@@ -228,9 +228,12 @@ async def test_a_full_disk_delays_events_and_loses_none(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    assert [line["id"] for line in lines(log)] == ["a1", "a2", "a3", "a4"]
+    outbox.records.append(record(5))
+    await exporter.drain()  # the end of a run: what came after it was cancelled
+    exporter.close()
+    assert [line["id"] for line in lines(log)] == ["a1", "a2", "a3", "a4", "a5"]
     assert exporter.trouble == ""
-    assert b'ekiden_events_total{bounce_class="",provider="other",type="delivered"} 4.0' in (
+    assert b'ekiden_events_total{bounce_class="",provider="other",type="delivered"} 5.0' in (
         metrics.text()
     )
 

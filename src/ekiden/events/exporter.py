@@ -92,17 +92,14 @@ class Exporter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Export until cancelled; what can be written is written first."""
-        try:
-            await self._begin()
-            while True:
-                moved = await self._patiently()
-                if not moved:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._options.poll)
-                    self._wake.clear()
-        finally:
-            self._thread.shutdown(wait=False)
+        """Export until cancelled; `drain` afterwards writes what came last."""
+        await self._begin()
+        while True:
+            moved = await self._patiently()
+            if not moved:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._options.poll)
+                self._wake.clear()
 
     async def drain(self) -> None:
         """Export everything there is now; for the end of a run.
@@ -113,6 +110,10 @@ class Exporter:
         await self._begin()
         while await self._step():
             pass
+
+    def close(self) -> None:
+        """End the writing thread, once what it has been given is written."""
+        self._thread.shutdown()
 
     async def _patiently(self) -> bool:
         wait = self._options.retry
