@@ -121,10 +121,10 @@ class Bounce(msgspec.Struct, frozen=True, kw_only=True):
     soft_count: Annotated[
         int,
         Key(
-            "Soft bounces after which an address is suppressed; 0 means never.",
+            "Soft bounces in a row after which an address is suppressed.",
             why="Together with soft_span: a mailbox that was full once comes back.",
-            minimum=0,
-            maximum=1000,
+            minimum=1,
+            maximum=1_000_000,
         ),
     ] = 5
     soft_span: Annotated[

@@ -10,8 +10,8 @@ from msgspec import UnsetType
 
 from ekiden import limits
 from ekiden.control import wire
+from ekiden.control.peer import peer_uid
 from ekiden.control.requests import Listing, Question, T
-from ekiden.control.server import peer_uid
 from ekiden.errors import UnavailableError
 
 

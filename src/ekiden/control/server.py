@@ -11,19 +11,17 @@ import contextlib
 import os
 import socket
 import stat
-import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
 from ekiden import limits
 from ekiden.control import wire
+from ekiden.control.peer import peer_uid
 from ekiden.control.requests import Listing, Question, T
 from ekiden.errors import ConfigError, EkidenError, UnavailableError
-
-_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 
 log = structlog.get_logger(__name__)
 
@@ -194,13 +192,6 @@ class ControlServer:
         writer.write(line)
         async with asyncio.timeout(self._write_timeout):
             await writer.drain()
-
-
-def peer_uid(connection: socket.socket) -> int:
-    """Return the user on the other side of a Unix socket, as the kernel recorded it."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    uid: int = _CREDENTIALS.unpack(raw)[1]
-    return uid
 
 
 def bind(path: Path) -> socket.socket:
