@@ -20,7 +20,7 @@ _TYPES: Final = {
     "auth-failure": "auth_report",
     "dkim": "auth_report",
 }
-# Microsoft's JMRP sends the message itself under this subject, its recipient in a header of its own.
+# Microsoft's JMRP sends the message itself under this subject, its recipient in its own header.
 _JMRP: Final = re.compile(r"complaint about message from", re.IGNORECASE)
 
 

@@ -33,6 +33,8 @@ _WAITS: Final = frozenset(
     {Action.RETRY_LATER, Action.THROTTLE_DESTINATION, Action.BLOCKED_REPUTATION}
 )
 _BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL})
+# RFC 3463 section 3.2: these are about the sender's address, whatever the words name.
+_OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "4.1.7", "4.1.8"})
 _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
     2: ("delivered", "the reply is positive"),
     4: ("temporary", "a temporary failure whose words no rule knows"),
@@ -131,10 +133,12 @@ class Classifier:
                 numbers.update(self._by_status.get(form, ()))
         for number in sorted(numbers):
             rule, regex, required = self._tests[number]
-            if any(words.isdisjoint(one) for one in required):
-                continue
-            if (regex is None or regex.search(text)) and _holds(rule, reading, provider):
-                return rule
+            for one in required:
+                if words.isdisjoint(one):
+                    break
+            else:
+                if (regex is None or regex.search(text)) and _holds(rule, reading, provider):
+                    return rule
         return None
 
     def _listing(self, reading: Reading, reply: str, klass: str) -> Listing | None:
@@ -159,6 +163,8 @@ def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
         return False
     if spec.not_stages and reading.stage in spec.not_stages:
         return False
+    if spec.quotes is not None and spec.quotes is not reading.quotes:
+        return False
     if spec.providers and provider not in spec.providers:
         return False
     if spec.codes and not str(reading.code).startswith(spec.codes):
@@ -171,6 +177,10 @@ def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
         return False
     if CLASSES[spec.klass].action is Action.SUPPRESS_RECIPIENT and reading.stage in _BEFORE_RCPT:
         return False
+    if CLASSES[spec.klass].action is Action.SUPPRESS_RECIPIENT and reading.enhanced in _OF_SENDER:
+        return False
+    if spec.klass == "bad_domain" and "4" in {str(reading.code)[0], reading.enhanced[:1]}:
+        return False  # a resolver's temporary no says nothing about the domain
     return not any(phrase.regex.search(reading.text) for phrase in rule.unless)
 
 

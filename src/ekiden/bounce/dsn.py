@@ -22,10 +22,12 @@ _KNOWN: Final = frozenset(
     }
 )  # fmt: skip
 _STATUS: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
-_TYPE: Final = re.compile(r"^\s*[A-Za-z0-9-]{1,20}\s*;\s*")
+_TYPE: Final = re.compile(r"^\s*[A-Za-z0-9-]{1,40}\s*;\s*")
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _ADDRESS: Final = re.compile(r'(?:"[^"\n]{1,128}"|[^\s<>()",;:"]{1,128})@[^\s<>()",;:"]{1,255}')
-OPENING: Final = re.compile(r"^[ \t>]*(?:Final|Original)-Recipient[ \t]*:", re.I | re.M)
+OPENING: Final = re.compile(
+    r"^[ \t>]*(?:Final|Original)-Recipient[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)

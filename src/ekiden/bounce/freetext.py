@@ -26,7 +26,8 @@ _AFTER_CODE: Final = re.compile(
     rf"^\s*([245]\d\d\s(?:\S{{5,11}}\s)?)<?({_A})>?(?:\.\.\.|:|,)\s*(.*)$"
 )
 _IN_SENTENCE: Final = re.compile(
-    rf"\b(?:to|recipient|recipients|address|mailbox|user|reach|attempts|for|deliver|delivering|rcpt to)"
+    r"\b(?:to|recipient|recipients|address|mailbox|user|reach|attempts|for|deliver|delivering"
+    r"|rcpt to)"
     rf"\W{{1,4}}(?:the )?(?:address |recipient |user )?[\"'<]{{0,2}}({_A})",
     re.IGNORECASE,
 )
@@ -53,12 +54,23 @@ _NOT_RECIPIENT: Final = re.compile(
     re.IGNORECASE,
 )
 _ROLE: Final = re.compile(
-    r"^(?:mailer-daemon|postmaster|mail-daemon|root|abuse|support|help|noreply|no-reply)@", re.I
+    r"^(?:mailer-daemon|postmaster|mail-daemon|root|abuse|support|help|noreply|no-reply)@",
+    re.IGNORECASE,
 )
 _NOISE: Final = re.compile(
     r"^\s*(?:giving up on [\d.]+\.?|i'?m afraid|this is a permanent error|sorry it didn'?t)[^\n]*$",
     re.IGNORECASE,
 )
+# Section titles and what a mailer always says carry no reason.
+_RULER: Final = re.compile(
+    r"^\s*(?:[-=*_|]{3,}.*|SMTP command|(?:MAIL|RCPT|DATA|EHLO)|"
+    r"the original message was received at.*|from \S+(?: \[\S+\])?)\s*$",
+    re.IGNORECASE,
+)
+_REPLY: Final = re.compile(
+    r"^\s*(?:<<<\s*)?[245]\d\d[\s-]|\b(?:said|reason|error):\s*\S", re.IGNORECASE
+)
+_QUOTED_REPLY: Final = re.compile(r"(?<![\w.])[45]\d\d[ -](?:#?[45]\.\d\.\d|[A-Za-z<])")
 _QUOTE: Final = re.compile(r"^(?:> ?){1,3}")
 
 
@@ -102,14 +114,19 @@ def read(text: str, *, exclude: frozenset[str] = frozenset()) -> Prose:
     lines, rest = _prose(text[:TEXT_CAP])
     found: list[tuple[str, list[str]]] = []
     preamble: list[str] = []
+    since = preamble  # where the lines go that stand after the last recipient
     for line in lines:
         head = _head(line, exclude)
-        if head is not None and len(found) < RECIPIENTS:
-            found.append((head[0], [head[1]]))
-        elif found:
-            found[-1][1].append(line)
+        if head is None or len(found) >= RECIPIENTS:
+            since.append(line)
+            continue
+        address, words, ends_dialogue = head
+        if ends_dialogue:
+            found.append((address, [*_dialogue(since), words]))
+            since = []
         else:
-            preamble.append(line)
+            found.append((address, [words]))
+            since = found[-1][1]
     if not found:
         found, preamble = _in_sentences(lines, exclude), []
     return Prose(_merged(found), _one_line(preamble), "\n".join(lines), rest)
@@ -118,6 +135,18 @@ def read(text: str, *, exclude: frozenset[str] = frozenset()) -> Prose:
 def says_failure(text: str) -> bool:
     """Whether the prose speaks of a delivery that failed."""
     return _FAILURE.search(text[:TEXT_CAP]) is not None
+
+
+def reason(text: str) -> str:
+    """Return on one line what gives the reason: replies, else all but titles and greetings."""
+    lines = text.split("\n")
+    replies = [line for line in lines if _REPLY.search(line)]
+    return _one_line(replies or lines)
+
+
+def has_reply(text: str) -> bool:
+    """Whether the words quote an SMTP reply."""
+    return _QUOTED_REPLY.search(text) is not None
 
 
 def _prose(text: str) -> tuple[list[str], str]:
@@ -135,8 +164,13 @@ def _prose(text: str) -> tuple[list[str], str]:
     return [one for one in lines if not _NOISE.match(one)], ""
 
 
-def _head(line: str, exclude: frozenset[str]) -> tuple[str, str] | None:
-    """The recipient that this line opens, with the words after it."""
+def _dialogue(lines: list[str]) -> list[str]:
+    """The lines since the last recipient: in a transcript they precede what they explain."""
+    return [line for line in lines if not line.lstrip().startswith(("-----", ">>>"))]
+
+
+def _head(line: str, exclude: frozenset[str]) -> tuple[str, str, bool] | None:
+    """The recipient that this line opens, the words after it, and whether it ends a dialogue."""
     line = line[:1000]
     if "@" not in line or _NOT_RECIPIENT.match(line):
         return None
@@ -152,22 +186,22 @@ def _head(line: str, exclude: frozenset[str]) -> tuple[str, str] | None:
         address = address.rstrip(".")
         if address.lower() in exclude or _ROLE.match(address):
             return None
-        return address, words or ""
+        return address, words or "", pattern is _AFTER_CODE
     return None
 
 
 def _in_sentences(lines: list[str], exclude: frozenset[str]) -> list[tuple[str, list[str]]]:
     """No line begins with an address: take those that a sentence about delivery names."""
+    failed = _FAILURE.search(" ".join(lines)[:8000])
     for number, line in enumerate(lines):
         if "@" not in line or _NOT_RECIPIENT.match(line):
             continue
-        around = " ".join(lines[max(0, number - 2) : number + 2])
         found = _IN_SENTENCE.search(line[:1000])
-        if found and _FAILURE.search(around[:3000]):
+        if found and failed:
             address = found.group(1).rstrip(".")
             if address.lower() not in exclude and not _ROLE.match(address):
-                said = [line[: found.start(1)], line[found.end(1) :]]
-                return [(address, [*said, *lines[number + 1 :]])]
+                rest = [*lines[:number], line.replace(address, ""), *lines[number + 1 :]]
+                return [(address, [reason("\n".join(rest))])]
     return []
 
 
@@ -185,4 +219,5 @@ def _merged(found: list[tuple[str, list[str]]]) -> tuple[Block, ...]:
 
 
 def _one_line(lines: list[str]) -> str:
-    return " ".join(" ".join(lines).split())[:BLOCK_CAP]
+    kept = (line for line in lines if not _RULER.match(line))
+    return " ".join(" ".join(kept).split())[:BLOCK_CAP]

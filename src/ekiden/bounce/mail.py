@@ -18,7 +18,7 @@ identifiers in `original` first.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -102,8 +102,10 @@ _SYSTEM: Final = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT: Final = re.compile(
-    r"undeliver|returned (?:mail|to sender)|delivery (?:status|fail|error|report|problem|unsuccess)|"
-    r"failure (?:notice|delivery)|fail(?:ed|ure) (?:mail|notice|delivery)|mail (?:delivery )?(?:failure|failed|error|system error)|"
+    r"undeliver|returned (?:mail|to sender)|"
+    r"delivery (?:status|fail|error|report|problem|unsuccess)|"
+    r"failure (?:notice|delivery)|fail(?:ed|ure) (?:mail|notice|delivery)|"
+    r"mail (?:delivery )?(?:failure|failed|error|system error)|"
     r"(?:non|un)-?deliver|could not be delivered|returning (?:message|to sender)|message delivery|"
     r"delivery (?:has )?failed|bounce|rejected (?:mail|message)|mail failure|not delivered|"
     r"unzustellbar|zustell|non remis|non distribu|no se (?:ha )?(?:podido|pudo)|no entregado|"
@@ -114,16 +116,21 @@ _SUBJECT: Final = re.compile(
 _DELAY: Final = re.compile(
     r"warning message only|do not need to resend|has been delayed|delayed (?:mail|delivery)|"
     r"delivery (?:is )?(?:temporarily )?delayed|still being retried|will be retried|"
-    r"will (?:continue to|keep) (?:try|be attempt)|not yet been delivered|status notification \(delay\)|"
+    r"will (?:continue to|keep) (?:try|be attempt)|not yet been delivered|"
+    r"status notification \(delay\)|"
     r"warning: could not send|could not be delivered (?:yet|for)|"
     r"(?:verz[oö]ger)|retard[eé]|遅延|遅れ",
     re.IGNORECASE,
 )
 _FATAL: Final = re.compile(
-    r"permanent(?:ly)? (?:error|fail)|failed permanently|giving up|given up|has failed", re.I
+    r"permanent(?:ly)? (?:error|fail)|failed permanently|giving up|given up|has failed",
+    re.IGNORECASE,
 )
 # Verdicts that say no more than the code did: the text may know better.
-_WEAK: Final = frozenset({"unknown", "refused", "temporary", "policy", "system_error", "expired"})
+_WEAK: Final = frozenset({"unknown", "refused", "temporary"})
+_WEAK_RULES: Final = frozenset(
+    {"code", "status.policy", "status.deferred_policy", "status.system", "status.network"}
+)
 _DONE: Final = frozenset({"delivered", "relayed", "expanded", "deliverable"})
 
 
@@ -185,7 +192,7 @@ def _delivery_status(
             continue
         said = words.get(one.address.lower()) or words.get(one.final.lower()) or ""
         if not said and len(fields) == 1:
-            said = " ".join(prose.text.split())
+            said = freetext.reason(prose.text)
         recipients.append(_recipient(one, said, text, classifier))
     delayed = all(one.action == "delayed" for one in fields)
     return Report(Kind.DELAY if delayed else Kind.DSN, tuple(recipients), original)
@@ -222,28 +229,14 @@ def _recipient(one: dsn.Fields, said: str, text: str, classifier: Classifier) ->
 
 
 def _is_weak(verdict: Verdict) -> bool:
-    by_words = verdict.rule != "code" and not verdict.rule.startswith("status.")
-    return not by_words or verdict.klass in _WEAK
+    return verdict.rule in _WEAK_RULES or verdict.klass in _WEAK
 
 
 def _better(verdict: Verdict, said: str, context: ReplyContext, classifier: Classifier) -> Verdict:
-    """Ask the words about the recipient too; keep the first answer if they know no more."""
-    other = classifier.classify(
-        ReplyContext(
-            f"{context.reply} {said}",
-            enhanced=context.enhanced,
-            stage=context.stage,
-            mx=context.mx,
-            destination=context.destination,
-            recipient=context.recipient,
-        )
-    )
-    vague = _is_weak(other) and not _is_status_only(verdict)
+    """Ask the words around the reply too; keep the first answer if they know no more."""
+    other = classifier.classify(replace(context, reply=said))
+    vague = _is_weak(other) and (verdict.rule != "code" or other.klass == "unknown")
     return verdict if vague else other
-
-
-def _is_status_only(verdict: Verdict) -> bool:
-    return verdict.rule == "code"
 
 
 def _feedback(feedback: Feedback, original: Original, classifier: Classifier) -> Report:
@@ -308,18 +301,22 @@ def _blocks(
     """The recipients: those the header lists, else those the prose names, else the original To."""
     if failed:
         words = {block.address.lower(): block.text for block in prose.blocks}
-        whole = " ".join(prose.text.split())[: freetext.BLOCK_CAP]
+        whole = freetext.reason(prose.text)
         return [freetext.Block(one, words.get(one.lower()) or whole) for one in failed]
     if prose.blocks:
         return list(prose.blocks)
     to = dsn.address_in(original.to)
-    return [freetext.Block(to, " ".join(prose.text.split()))] if to else []
+    return [freetext.Block(to, freetext.reason(prose.text))] if to else []
 
 
 def _of_block(
     block: freetext.Block, prose: freetext.Prose, subject: str, classifier: Classifier
 ) -> ReportedRecipient:
-    stage = transcript.stage_told(block.text) or transcript.stage_told(prose.text)
+    stage = (
+        transcript.stage_told(block.text)
+        or transcript.stage_in_dialogue(prose.text, block.text)
+        or transcript.stage_told(prose.text)
+    )
     context = ReplyContext(
         block.text,
         stage=stage,
@@ -327,10 +324,17 @@ def _of_block(
         recipient=block.address,
     )
     verdict = classifier.classify(context)
-    if _is_weak(verdict):
-        verdict = _better(verdict, f"{prose.preamble} {subject}", context, classifier)
-    status = dsn.status_in(block.text)
-    return ReportedRecipient(block.address, status, printable(block.text), stage, "", verdict)
+    said = block.text
+    if freetext.has_reply(prose.preamble) and not freetext.has_reply(said):
+        said = prose.preamble
+        verdict = classifier.classify(replace(context, reply=said))
+    elif prose.preamble and _is_weak(verdict):
+        verdict = _better(verdict, prose.preamble, context, classifier)
+    if not said:
+        verdict = _better(verdict, subject, context, classifier)
+    return ReportedRecipient(
+        block.address, dsn.status_in(said), printable(said), stage, "", verdict
+    )
 
 
 def _original(mail: mime.Part, text: str) -> Original:

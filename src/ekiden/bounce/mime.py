@@ -1,7 +1,8 @@
 """MIME, as little of it as reading a report needs, bounded in size, depth and count. Never raises.
 
-The standard library's parser follows a hostile nesting to the bottom; a report is a stranger's mail,
-so this one stops at `DEPTH` levels, `PARTS` parts and `MAIL_CAP` bytes and works through what it has.
+The standard library's parser follows a hostile nesting to the bottom; a report is a stranger's
+mail, so this one stops at `DEPTH` levels, `PARTS` parts and `MAIL_CAP` bytes and works through what
+it has.
 Structure errors are repaired the way mail readers do: a missing boundary parameter is found in the
 body, a part without an end ends with the mail.
 """
@@ -160,7 +161,9 @@ def _children(headers: Headers, body: bytes, depth: int, left: list[int]) -> tup
     boundary = (found.group(1) or found.group(2)).encode("utf-8", "replace") if found else b""
     pieces = (b"\n" + body).split(b"\n--" + boundary) if boundary else []
     if len(pieces) < 2:
-        implied = _IMPLIED.search(body[:16384])
+        # A text that merely quotes a multipart message is none: then it must begin the body.
+        within = 16384 if headers.get("content-type").lower().startswith("multipart") else 256
+        implied = _IMPLIED.search(body[:within])
         if implied is None:
             return ()
         pieces = (b"\n" + body).split(b"\n--" + implied.group(1))

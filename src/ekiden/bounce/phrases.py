@@ -4,8 +4,8 @@ A phrase is a row of words as they stand in the normalised text (`reading`): low
 punctuation, one space between. What it may contain:
 
 * `word`: this word; `wor*`: a word that begins so;
-* `a|b|c`: one of them; `(no such|unknown) user`: one of several rows of words;
-* `word?`: there or not;
+* `(a|b c|d)`: one of these rows of words; a phrase of one place needs no parentheses;
+* `word?`, `(a|b)?`: there or not;
 * `...`: any words, at most six; `...20`: at most twenty;
 * `~word`: a word out of a URL, a host name or a dotted identifier, which is kept apart so that a
   host called `blocked.example` means nothing.
@@ -27,6 +27,7 @@ from typing import Final
 
 _GAP: Final = re.compile(r"\.\.\.(\d*)$")
 _ELEMENT: Final = re.compile(r"\([^()]*\)\??|[^\s()]+")
+_GROUPED: Final = re.compile(r"\([^()]*\)")
 _SPACELESS: Final = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f]")
 _WORD: Final = re.compile(r"~?[^\W_][\w']*\*?$")
 GAP_WORDS: Final = 6
@@ -121,6 +122,8 @@ def parse(source: str) -> Phrase:
     if spaceless(source):
         pattern = "[^\n]{0,12}?".join(re.escape(part) for part in source.casefold().split())
         return Phrase(source, (), re.compile(pattern))
+    if "|" in _GROUPED.sub("", source) and " " in source:
+        raise PhraseError(f"{source!r}: put alternatives beside other words into parentheses")
     elements = tuple(_element(part, source) for part in _ELEMENT.findall(source))
     if not elements or elements[0].gap or elements[-1].gap:
         raise PhraseError(f"{source!r} must begin and end with a word")

@@ -80,6 +80,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
         enhanced: The enhanced status code, "" if there is none.
         stage: Where it came, None if neither given nor told in the text.
         foreign: Whether there is a letter outside ASCII.
+        quotes: Whether it quotes an address.
     """
 
     text: str
@@ -88,6 +89,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     enhanced: str
     stage: Stage | None
     foreign: bool
+    quotes: bool
 
 
 def stage_of(name: str) -> Stage | None:
@@ -133,6 +135,7 @@ def read(text: str, code: int = 0, enhanced: str = "", stage: Stage | None = Non
         _enhanced(statuses, code, enhanced),
         stage,
         foreign,
+        "@" in text,
     )
 
 

@@ -9,6 +9,7 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
   any class, `"5.7.*"` for any detail;
 * `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
 * `providers`: only at these; `provider`: the wording itself tells that it is this one;
+* `quotes`: whether the reply quotes an address;
 * `retry_after`: seconds that this provider is known to want.
 
 Files are read in the order of their names, a person's own before the shipped ones.
@@ -45,6 +46,7 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_stages: tuple[Stage, ...] = ()
     providers: tuple[str, ...] = ()
     provider: str = ""
+    quotes: bool | None = None
     retry_after: float | None = None
 
 

@@ -11,13 +11,21 @@ from typing import Final
 from ekiden.bounce.reading import stage_of
 from ekiden.smtp.outcome import Stage
 
-_SENT: Final = re.compile(r"^[ \t>]*>>> ?([A-Za-z]{4}[^\n]{0,300})$", re.M)
-_GOT: Final = re.compile(r"^[ \t>]*<<< ?([245]\d\d[^\n]{0,500})$", re.M)
+_SENT: Final = re.compile(r"^[ \t>]*>>> ?([A-Za-z]{4}[^\n]{0,300})$", re.MULTILINE)
+_GOT: Final = re.compile(r"^[ \t>]*<<< ?([245]\d\d[^\n]{0,500})$", re.MULTILINE)
+# `after RCPT TO:<a>`, `after end of data`: Exim's way.
+_AFTER: Final = r"after ((?:MAIL|RCPT|DATA|EHLO|HELO|end of data|initial connection))"
+_TEXT_SENT: Final = r"for TEXT command|after I sent the message|failed after sending|end of message"
 _TOLD: Final = (
     (re.compile(r"\(in reply to ([^()]{3,40})"), None),
-    (re.compile(r"after ((?:MAIL|RCPT|DATA|EHLO|HELO|end of data|initial connection))", re.I), None),
-    (re.compile(r"(?:after|for|to|the) (MAIL|RCPT|DATA|EHLO|HELO|STARTTLS) command", re.I), None),
-    (re.compile(r"for TEXT command|after I sent the message|failed after sending|end of message"), Stage.BODY),
+    (re.compile(_AFTER, re.IGNORECASE), None),
+    (
+        re.compile(
+            r"(?:after|for|to|the) (MAIL|RCPT|DATA|EHLO|HELO|STARTTLS) command", re.IGNORECASE
+        ),
+        None,
+    ),
+    (re.compile(_TEXT_SENT), Stage.BODY),
     (re.compile(r"\[(MAIL_FROM|RCPT_TO|DATA|EHLO|HELO)\]"), None),
     (re.compile(r"SMTP command\W{1,4}([A-Z]{4})"), None),
     (re.compile(r"did not like our (DATA|RCPT|MAIL|EHLO|HELO|final DATA)"), None),
@@ -25,7 +33,7 @@ _TOLD: Final = (
     (re.compile(r"but sender was rejected|does not like sender"), Stage.MAIL),
     (re.compile(r"but my name was rejected"), Stage.EHLO),
     (re.compile(r"but greeting failed|initial connection"), Stage.CONNECT),
-)  # fmt: skip
+)
 
 
 def stage_told(text: str) -> Stage | None:
