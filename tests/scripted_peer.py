@@ -9,11 +9,27 @@ import asyncio
 import socket
 import struct
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Self
+
+import uvloop
+
+from ekiden.engine.addresses import AddressPolicy, networks
+from ekiden.engine.connect import ConnectSpec, open_session
+from ekiden.engine.session import Session
+from ekiden.engine.sources import Source
+from ekiden.smtp.outcome import Accepted, Broke, Cause, Outcome, Rejected, Stage
+
+SOURCE = Source("test", "mail.example.com", "127.0.0.1")
+LOOPBACK = AddressPolicy(networks(["127.0.0.0/8", "::1"]))
+CONTENT = b"Subject: x\r\n\r\n.dot\r\nline\r\n"
+SOON = 0.1  # seconds; only where the peer never answers
+
+Main = Callable[[], Coroutine[None, None, None]]
+Shape = tuple[object, ...]
 
 
 class Do(Enum):
@@ -145,3 +161,64 @@ class Peer:
                     writer.write(b"2")
                     await writer.drain()
                     await asyncio.sleep(0.01)
+
+
+# --- our side, as tests need it -------------------------------------------------------------------
+
+
+def spec_for(peer: Peer, **changes: object) -> ConnectSpec:
+    spec = ConnectSpec("peer.test", SOURCE, ("127.0.0.1",), port=peer.port, policy=LOOPBACK)
+    return replace(spec, **changes)  # type: ignore[arg-type]  # tests name real fields
+
+
+async def opened(peer: Peer, **changes: object) -> Session:
+    session = await open_session(spec_for(peer, **changes))
+    assert isinstance(session, Session), session
+    return session
+
+
+def send(session: Session, content: bytes = CONTENT) -> Coroutine[None, None, Outcome]:
+    return session.send("bounce@example.com", "someone@example.net", content)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what the peer's side of the loop does."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the condition is anything a test can look at
+            await asyncio.sleep(0.002)
+
+
+def on(loop: str, main: Main) -> None:
+    """Run `main` on asyncio's loop or on uvloop."""
+    factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+
+
+# --- outcomes without their texts -----------------------------------------------------------------
+
+YES: Shape = ("accepted", 250)
+
+
+def no(stage: Stage, code: int) -> Shape:
+    return ("rejected", stage, code)
+
+
+def broke(stage: Stage, cause: Cause) -> Shape:
+    return ("broke", stage, cause)
+
+
+def doubt(cause: Cause) -> Shape:
+    return ("doubt", Stage.BODY, cause)
+
+
+def shape(outcome: object) -> Shape:
+    match outcome:
+        case Accepted(reply):
+            return ("accepted", reply.code)
+        case Rejected(stage, reply):
+            return ("rejected", stage, reply.code)
+        case Broke(stage, cause, _, in_doubt):
+            return ("doubt" if in_doubt else "broke", stage, cause)
+        case other:
+            return (type(other).__name__,)
