@@ -86,6 +86,7 @@ class World:
     batch: int = 1
     close_time: float = 0.01
     check: bool = True
+    steps_max: int = 20_000
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -110,6 +111,7 @@ class World:
         self.watch: Callable[[World], None] = lambda _: None
         self.parks = 0
         self.keep_log = True
+        self.refunded = False  # something handed out was given back untried
 
     # --- the queue ----------------------------------------------------------------------------
 
@@ -152,7 +154,7 @@ class World:
 
     def run(self, seconds: float = 1e18, *, until: Callable[["World"], bool] | None = None) -> None:
         end = self.now + seconds
-        while True:
+        for _ in range(self.steps_max):
             self.pump()
             if until is not None and until(self):
                 return
@@ -171,6 +173,7 @@ class World:
                 heapq.heappop(self.events)[2]()
                 if self.check:
                     self.watch(self)
+        raise AssertionError(f"no end after {self.steps_max} steps")
 
     def pump(self) -> None:
         for _ in range(10_000):
@@ -263,6 +266,7 @@ class World:
 
     def give_back(self, line: Line) -> None:
         by_lane = defaultdict(list)
+        self.refunded |= bool(line.items)
         for item in line.items:
             self.out.discard(item.id)
             self.rows[item.lane_id][item.id] = item.due_at

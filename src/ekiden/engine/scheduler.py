@@ -43,14 +43,14 @@ from ekiden.engine.schedule.facts import (
     Take,
 )
 from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session, Site
-from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
 from ekiden.queue.model import JobFacts, LaneFacts, Waiting
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.window import NEVER, Lesson
 
 REFUSE_AT_ONCE: Final = 200  # ids of a dead destination in one `Refuse`
-SUSPENDED_PARK: Final = 300.0  # seconds after which a suspended lane asks again
+RESOLVE_AGAIN: Final = 30.0  # the least seconds that an answer serves, whatever its life
 
 
 def _middle() -> float:
@@ -138,7 +138,7 @@ class Scheduler:
         elif moved:
             for lane in list(job.lanes.values()):
                 state.detach(lane)
-                state.attach(lane)
+                state.attach(lane, now)
         if job.from_at <= now:
             state.unstick_job(job)
         else:
@@ -178,8 +178,8 @@ class Scheduler:
         if held > now + state.options.park_after:
             state.out.append(Park(facts.id, held))
             return True
-        lane = self._new_lane(facts, job)
-        state.attach(lane)
+        lane = self._new_lane(facts, job, now)
+        state.attach(lane, now)
         state.want_load(lane)
         return True
 
@@ -191,18 +191,15 @@ class Scheduler:
         not_found = state.trouble.get(name, (NEVER, ""))[0]
         return max(job.facts.send_at, not_found, min(suspended, now + SUSPENDED_PARK))
 
-    def _new_lane(self, facts: LaneFacts, job: Job) -> Lane:
+    def _new_lane(self, facts: LaneFacts, job: Job, now: float) -> Lane:
         state = self._state
         destination = state.destination(facts.destination)
         lane = Lane(facts, job, destination, state.options.lane_first)
         state.lanes[lane.id] = job.lanes[lane.id] = destination.lanes[lane.id] = lane
-        self._look_up(destination)
-        return lane
-
-    def _look_up(self, destination: Destination) -> None:
-        if destination.site is None and destination.dead is None and not destination.asked:
+        if not destination.asked and destination.stale_at <= now:
             destination.asked = True
-            self._state.unresolved.append(destination)
+            state.unresolved.append(destination)
+        return lane
 
     def loaded(self, lane_id: int, items: Sequence[Waiting], more: bool, now: float) -> None:  # noqa: FBT001  the last two are never literals
         """Take ids of a lane that are due, as read after the cursor of its `Load`.
@@ -214,16 +211,17 @@ class Scheduler:
             now: UNIX seconds.
         """
         state = self._state
+        state.requested -= state.requests.pop(lane_id, 0)
         lane = state.lanes.get(lane_id)
         if lane is None:
             return
         lane.loading = False
         due = [item for item in items if item.due_at <= now]
         lane.more = more and len(due) == len(items)
+        if lane.after_id and state.waiting < state.options.waiting_max // 2:
+            lane.quota = min(lane.quota * 2, state.options.lane_most)  # it drains: read further
         if items:
             lane.after_due, lane.after_id = items[-1].due_at, items[-1].id
-        if not lane.items and state.waiting < state.options.waiting_max // 2:
-            lane.quota = min(lane.quota * 2, state.options.lane_most)
         state.add(lane, due)
         self._refuse_dead(lane, now)
         if lane.items:
@@ -232,7 +230,8 @@ class Scheduler:
         self._drop_if_drained(lane)
 
     def _drop_if_drained(self, lane: Lane) -> None:
-        if not (lane.items or lane.more or lane.loading):
+        # Not before its last id is settled: only then does the queue know when it is due again.
+        if not (lane.items or lane.more or lane.loading or lane.hand):
             self._state.drop(lane, None)
 
     def _refuse_dead(self, lane: Lane, now: float) -> None:
@@ -276,12 +275,15 @@ class Scheduler:
                 len(back),
                 back[0].due_at,
             )
-            lane = self._new_lane(facts, job)
-            state.attach(lane)
+            lane = self._new_lane(facts, job, now)
+            state.attach(lane, now)
+            if lane.drained:
+                return
         state.add(lane, back, front=True)
         state.lane_in_line(lane)
         state.want_load(lane)
         self._refuse_dead(lane, now)
+        self._drop_if_drained(lane)
 
     def _refund(self, held: tuple[Lane, Session | None, float], now: float) -> None:
         lane, session, at = held
@@ -309,7 +311,7 @@ class Scheduler:
         self._answered(destination)
         state.trouble.pop(name, None)
         destination.dead = facts.dead
-        destination.stale_at = facts.until
+        destination.stale_at = max(facts.until, now + RESOLVE_AGAIN)
         destination.set_caps(facts.destination_caps)
         if facts.dead is not None:
             self._leave(destination)
@@ -317,7 +319,7 @@ class Scheduler:
                 self._refuse_dead(lane, now)
             return
         self._settle_in(destination, facts, now)
-        state.set_timer(destination, facts.until)
+        state.set_timer(destination, destination.stale_at)
         state.rest(destination)
 
     def _answered(self, destination: Destination) -> None:
@@ -337,8 +339,8 @@ class Scheduler:
             site.destinations += 1
             self._leave(destination)
             destination.site = site
-            for lane in destination.lanes.values():
-                state.attach(lane)
+            for lane in list(destination.lanes.values()):
+                state.attach(lane, now)
         site.hosts = facts.hosts
         self._raise_caps(site, facts, now)
         state.unstick_destination(destination)
@@ -353,7 +355,7 @@ class Scheduler:
             provider.set_caps(facts.provider_caps)
             state.poke(provider, now)
 
-    def unresolved(self, name: str, until: float, reason: str) -> None:
+    def unresolved(self, name: str, until: float, reason: str, now: float) -> None:
         """Learn that a destination's site cannot be found before `until`; its lanes are parked."""
         state = self._state
         destination = state.destinations.get(name)
@@ -362,8 +364,8 @@ class Scheduler:
         self._answered(destination)
         if destination.site is not None:
             # The old answer serves until there is a new one: DNS trouble must not stop mail.
-            destination.stale_at = until
-            state.set_timer(destination, until)
+            destination.stale_at = max(until, now + RESOLVE_AGAIN)
+            state.set_timer(destination, destination.stale_at)
             state.rest(destination)
             return
         state.trouble[name] = (until, reason)
@@ -408,7 +410,7 @@ class Scheduler:
         elif lesson is Lesson.NONE:
             path.pause(now + state.options.failing.base, reason)
         else:
-            path.broke(now, session.begun_at, reason, state.jitter())
+            path.broke(session, now, session.begun_at, reason, state.jitter())
         if retry_after is not None:
             path.pause(now + retry_after, reason)
         state.end(session, now)
@@ -439,11 +441,15 @@ class Scheduler:
         """
         state = self._state
         held = state.put_down(delivery_id)
-        if held is None or session_id == 0 or held[1] is None:
+        if held is None:
             return
-        session, at = held[1], held[2]
+        lane, session, at = held
+        self._drop_if_drained(lane)
+        if session_id == 0 or session is None:
+            return
         path = session.path
         if lesson is Lesson.GOOD:
+            session.carried = True
             if path.good(now):
                 state.poke_all(path.site)
             return
@@ -459,7 +465,7 @@ class Scheduler:
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())
             case Lesson.BROKEN:
-                path.broke(now, at, reason, jitter())
+                path.broke(session, now, at, reason, jitter())
             case _:
                 pass
 
@@ -506,11 +512,13 @@ class Scheduler:
 
     def _loads(self, result: list[Action], budget: int) -> None:
         state = self._state
-        while state.loads and len(result) < budget and state.waiting < state.options.waiting_max:
+        while state.loads and len(result) < budget and state.may_load():
             lane_id = next(iter(state.loads))
             lane = state.loads.pop(lane_id)
             lane.loading = True
             limit = lane.quota - len(lane.items)
+            state.requested += limit - state.requests.get(lane_id, 0)
+            state.requests[lane_id] = limit
             result.append(Load(lane_id, limit, lane.after_due, lane.after_id))
 
     def take(self, session_id: int, now: float, most: int = 1) -> Answer:
@@ -603,7 +611,7 @@ class Scheduler:
     def wake_at(self, now: float) -> float:
         """Return when `actions` has something to say if no fact comes before; `now`: at once."""
         state = self._state
-        loads = state.loads and state.waiting < state.options.waiting_max
+        loads = state.loads and state.may_load()
         resolves = state.unresolved and state.resolving < state.options.resolving_max
         opens = state.line and (state.engine.open_at(now) <= now or state.idle)
         if state.out or loads or resolves or opens:

@@ -105,6 +105,10 @@ def _path_view(path: Path, now: float) -> PathView:
     )
 
 
+def _when(reason: Reason) -> float:
+    return reason[1]
+
+
 def why(state: State, name: str, now: float) -> Reason:
     """Return why nothing of a destination goes out at this moment, and until when.
 
@@ -120,11 +124,13 @@ def why(state: State, name: str, now: float) -> Reason:
     if destination.site is None:
         return "its MX hosts are being looked up", FOREVER
     if not destination.lanes:
-        return "nothing of it is due", now
+        paused = [(path.reason, path.until) for path in destination.site.paths.values()]
+        held = _site_closed(destination.site, now) or min(paused, default=None, key=_when)
+        return held if held and held[1] > now else ("nothing of it is due", now)
     jobs = [_job_closed(lane.job, now) for lane in destination.lanes.values()]
-    held = [reason for reason in jobs if reason is not None]
-    if len(held) == len(jobs):
-        return min(held, key=lambda reason: reason[1])
+    shut = [reason for reason in jobs if reason is not None]
+    if len(shut) == len(jobs):
+        return min(shut, key=_when)
     return _closed(state, destination, destination.site, now)
 
 
@@ -165,7 +171,7 @@ def _sources_closed(state: State, lane: Lane, site: Site, now: float) -> Reason 
         return f"no source serves the pool {lane.job.facts.pool!r}", FOREVER
     reasons = [_source_closed(source, site, now) for source in sources]
     held = [reason for reason in reasons if reason is not None]
-    return min(held, key=lambda reason: reason[1]) if len(held) == len(reasons) else None
+    return min(held, key=_when) if len(held) == len(reasons) else None
 
 
 def _source_closed(source: Source, site: Site, now: float) -> Reason | None:

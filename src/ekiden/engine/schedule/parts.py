@@ -253,14 +253,18 @@ class Path(Scope):
             self.refusals += 1
             self.pause(now + self._blocking.wait(self.refusals, jitter), reason)
 
-    def broke(self, now: float, since: float, reason: str, jitter: float) -> None:
+    def broke(
+        self, session: "Session", now: float, since: float, reason: str, jitter: float
+    ) -> None:
         """Learn that a connection failed or broke.
 
-        While other sessions are open the receiver is there: it had enough of us, or the message
-        broke it, and a smaller window answers that. Otherwise the path is left alone for a while.
+        While other sessions are open, or this one had carried something, the receiver is there: it
+        had enough of us, or one message broke it, and a smaller window answers that. Otherwise the
+        path is left alone for a while.
         """
         self.window.trouble(now, since=since)
-        if self.proven > 0 or since <= self._failed_at:
+        alive = self.proven - session.open > 0 or session.carried
+        if alive or since <= self._failed_at:
             return
         self.failures += 1
         self._failed_at = now
@@ -340,6 +344,7 @@ class Lane:
         "after_id",
         "destination",
         "drained",
+        "hand",
         "id",
         "in_line",
         "items",
@@ -357,6 +362,7 @@ class Lane:
         self.items: deque[Waiting] = deque()
         self.more = True  # the queue holds due ids beyond the window
         self.loading = False
+        self.hand = 0  # of its ids, those that are handed out
         self.quota = quota
         self.after_due, self.after_id = 0.0, 0
         self.share: Share | None = None
@@ -383,6 +389,7 @@ class Work:
 
     __slots__ = (
         "gates",
+        "held_until",
         "idle",
         "in_line",
         "pool",
@@ -403,6 +410,7 @@ class Work:
         self.waiting = 0  # ids in memory, not yet handed out
         self.sessions = 0  # that serve it; those told to finish are not counted
         self.idle: dict[int, Session] = {}
+        self.held_until = NEVER  # its lanes have been parked until then
         # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
         self.in_line = [False, False]
         self.gates: list[Gate | None] = [None, None]
@@ -420,6 +428,7 @@ class Session:
 
     __slots__ = (
         "begun_at",
+        "carried",
         "destination",
         "destinations",
         "finishing",
@@ -449,6 +458,7 @@ class Session:
         self.destination: Destination | None = None  # the latest
         self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
         self.open = False
+        self.carried = False  # a transaction on it went well
         self.probe = path.failures > 0
         self.finishing = ""
         self.idle_until = NEVER

@@ -9,8 +9,9 @@ from zlib import crc32
 
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
 from ekiden.engine.schedule.parts import Gate, Path, Scope, Session, Work
-from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import lane_of_rank
+from ekiden.shaping.window import NEVER
 
 PROBE_AGAIN = 2.0  # seconds until it is looked whether fewer other paths are being probed
 
@@ -19,6 +20,7 @@ def next_session(state: State, now: float) -> Action | None:
     """Serve the first work in line; return what to do for it, if anything."""
     work, rank = state.line.pop()
     work.in_line[rank] = False
+    work.held_until = NEVER
     action: Action | None = None
     waits_at: Gate | None = None
     if work.idle and work.rings[rank]:
@@ -116,15 +118,20 @@ def _wait(
 ) -> Action | None:
     gate, at = closed
     state.work_at_gate(work, rank, gate, at)
-    options = state.options
-    if now + options.park_after < at < FOREVER:
-        if work.sessions == 0:
-            state.park(work, at)
-        return None
-    full = isinstance(gate, Scope) and gate.full()
-    if full and now < state.crowded_until:
-        _turn_away(state, work, gate, now)
-    return _close_idle(state, gate) if full else None
+    if isinstance(gate, Scope) and gate.full():
+        if now < state.crowded_until:
+            _turn_away(state, work, gate, now)
+        return _close_idle(state, gate)
+    # No slot will help: a time must come, or a person. Free slots of a path end a wait sooner.
+    until = now + SUSPENDED_PARK if at == FOREVER and not _may_end(gate) else at
+    if work.sessions == 0 and now + state.options.park_after < until < FOREVER:
+        state.park(work, until)
+    return None
+
+
+def _may_end(gate: Gate) -> bool:
+    """Whether the end of a session can open a gate that is not full: a window on its paths can."""
+    return isinstance(gate, Scope) and gate.until != FOREVER
 
 
 def _turn_away(state: State, work: Work, gate: Gate, now: float) -> None:

@@ -10,6 +10,7 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Final
 
 from ekiden.engine.schedule.facts import (
     FOREVER,
@@ -40,6 +41,8 @@ from ekiden.queue.model import Waiting
 from ekiden.shaping.caps import NO_CAPS
 from ekiden.shaping.window import NEVER
 
+SUSPENDED_PARK: Final = 300.0  # seconds after which a lane that is held without end asks again
+
 
 class State:
     """The scheduler's memory. See `parts` for what each thing is."""
@@ -62,6 +65,8 @@ class State:
         self.hand: dict[int, tuple[Lane, Session | None, float]] = {}
         self.known: set[int] = set()  # ids in memory: waiting in a lane, or handed out
         self.waiting = 0
+        self.requested = 0  # ids asked for and not yet loaded
+        self.requests: dict[int, int] = {}  # of which, by lane
         self.resolving = 0
         self.probes = 0
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
@@ -319,12 +324,15 @@ class State:
 
     # --- Lanes ------------------------------------------------------------------------------------
 
-    def attach(self, lane: Lane) -> None:
-        """Give a lane its place at the site of its destination."""
+    def attach(self, lane: Lane, now: float) -> None:
+        """Give a lane its place at the site of its destination, unless nothing moves there."""
         site = lane.destination.site
         if site is None or lane.share is not None:
             return
         work = self.work(site, self.pool(lane.job.facts.pool))
+        if work.held_until > now + self.options.park_after:
+            self.drop(lane, work.held_until)
+            return
         share = work.shares.get(lane.job.facts.id)
         if share is None:
             share = work.shares[lane.job.facts.id] = Share(lane.job, work)
@@ -348,8 +356,12 @@ class State:
 
     def want_load(self, lane: Lane) -> None:
         """Ask for more ids when a lane's window runs low."""
-        if lane.more and not lane.loading and len(lane.items) <= lane.quota // 2:
+        if lane.more and not (lane.loading or lane.drained) and len(lane.items) <= lane.quota // 2:
             self.loads[lane.id] = lane
+
+    def may_load(self) -> bool:
+        """Whether memory has room for more ids."""
+        return self.waiting + self.requested < self.options.waiting_max
 
     def add(self, lane: Lane, items: Iterable[Waiting], *, front: bool = False) -> None:
         """Put ids into a lane's window."""
@@ -382,6 +394,7 @@ class State:
 
     def park(self, work: Work, until: float) -> None:
         """Let the lanes of a work that cannot move give their places to others."""
+        work.held_until = until
         for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
             self.drop(lane, until)
 
@@ -395,6 +408,7 @@ class State:
         self.waiting -= 1
         if lane.share is not None:
             lane.share.work.waiting -= 1
+        lane.hand += 1
         self.hand[waiting.id] = (lane, session, now)
         if session is not None:
             session.hand += 1
@@ -409,8 +423,6 @@ class State:
                 job.spend(now)
         if lane.more:
             self.want_load(lane)
-        elif not items and not lane.loading:
-            self.drop(lane, None)
         return Item(waiting.id, lane.id, job.facts.id, destination.name, waiting.due_at)
 
     def _hold(self, session: Session, destination: Destination) -> None:
@@ -442,6 +454,7 @@ class State:
             return None
         self.known.discard(delivery_id)
         lane, session, _ = held
+        lane.hand -= 1
         if session is not None:
             session.hand -= 1
             destination = lane.destination
