@@ -27,7 +27,8 @@ _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*+")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _FIELD_NAME: Final = re.compile(r"[\x21-\x39\x3b-\x7e]+")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
+# Narrower than RFC 2045's token: readers take % ' and * for RFC 2231.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$&+.^_`{|}~-]+")
 _ATTRIBUTE_CHAR: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`{|}~"
 )
@@ -263,7 +264,7 @@ def _extended(char: str) -> str:
 
 
 def _parameter(name: str, text: str) -> list[bytes]:
-    if _PLAIN.fullmatch(text) and len(name) + len(text) < 60:
+    if _PLAIN.fullmatch(text) and len(name) + len(text) < 60 and text == text.strip(" "):
         if _TOKEN.fullmatch(text):
             return [f"{name}={text}".encode("ascii")]
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')

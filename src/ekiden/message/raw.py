@@ -9,7 +9,6 @@ Pure. What changes, and nothing else does:
   receiver has no 8BITMIME; a signed MIME part cannot be, so that is refused.
 """
 
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -271,28 +270,22 @@ def _converted(headers: tuple[Header, ...], body: bytes) -> tuple[list[Header], 
 
 def _convert_leaf(part: Message) -> None:
     payload = part.get_payload()
-    raw = payload.encode("ascii", "surrogateescape") if isinstance(payload, str) else b""
-    if not fault(_BREAK.sub(b"\r\n", raw), ascii_only=True):
-        if str(part.get("Content-Transfer-Encoding", "")).lower() in {"8bit", "binary"}:
-            part.replace_header("Content-Transfer-Encoding", "7bit")
+    if not isinstance(payload, str):
         return
     transfer = str(part.get("Content-Transfer-Encoding", "8bit")).strip().lower()
-    if transfer == "base64":
-        encoded = base64_lines(_decoded_base64(raw))
-    elif transfer == "quoted-printable":
-        encoded = quoted_printable(binascii.a2b_qp(raw).replace(b"\r\n", b"\n"))
-    elif part.get_content_maintype() == "text":
-        encoded = quoted_printable(raw.replace(b"\r\n", b"\n"))
-        transfer = "quoted-printable"
+    if payload.isascii() and not fault(
+        _BREAK.sub(b"\r\n", payload.encode("ascii")), ascii_only=True
+    ):
+        if transfer in {"8bit", "binary"} and "Content-Transfer-Encoding" in part:
+            part.replace_header("Content-Transfer-Encoding", "7bit")
+        return
+    data = part.get_payload(decode=True)
+    assert isinstance(data, bytes)  # noqa: S101 - it is no multipart
+    if transfer == "base64" or part.get_content_maintype() != "text":
+        encoded, transfer = base64_lines(data), "base64"
     else:
-        encoded, transfer = base64_lines(raw), "base64"
+        encoded = quoted_printable(_BREAK.sub(b"\n", data))
+        transfer = "quoted-printable"
     del part["Content-Transfer-Encoding"]
     part["Content-Transfer-Encoding"] = transfer
     part.set_payload(encoded.decode("ascii"))
-
-
-def _decoded_base64(raw: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(raw)
-    except binascii.Error as error:
-        raise _refused("a part's base64 is damaged", "encode the attachment again") from error

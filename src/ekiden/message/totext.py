@@ -34,6 +34,7 @@ _TAGS: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _OPEN, _CLOSE = "\U0010fff0", "\U0010fff1"  # private use, plane 16: no handset's pictographs
 _TOKEN: Final = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 DEPTH: Final = 500
+INDENT_MAX: Final = 10
 
 
 class _Writer(HTMLParser):
@@ -93,7 +94,7 @@ class _Writer(HTMLParser):
 
     def item(self) -> None:
         """Begin a list item."""
-        indent = "  " * (len(self.lists) - 1)
+        indent = "  " * min(len(self.lists) - 1, INDENT_MAX)
         if self.lists and self.lists[-1]:
             self.line = f"{indent}{self.lists[-1]}. "
             self.lists[-1] += 1
@@ -153,7 +154,7 @@ class _Writer(HTMLParser):
         if self.blank and self.lines and self.lines[-1]:
             self.lines.append("")
         self.blank = False
-        return "> " * self.quotes
+        return "> " * min(self.quotes, INDENT_MAX)
 
     def end_line(self, *, blank: bool = False) -> None:
         """End the line if there is one; owe an empty line after a paragraph."""
