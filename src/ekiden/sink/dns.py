@@ -228,7 +228,7 @@ class DnsServer:
             response = dns.message.make_response(query)
             response.set_rcode(dns.rcode.SERVFAIL if fault is Fault.SERVFAIL else dns.rcode.REFUSED)
         if tcp:
-            return response.to_wire()
+            return response.to_wire(max_size=65535)
         if fault is Fault.TRUNCATED:
             response = dns.message.make_response(query)
             response.flags |= dns.flags.AA | dns.flags.TC
