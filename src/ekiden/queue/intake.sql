@@ -25,11 +25,11 @@ INSERT INTO delivery (id, lane_id, due_at) SELECT ?2 + key, value, ?3 FROM json_
 -- name: add_payloads
 -- ?1: recipients; ?2: first id; ?3: all merge data end to end; ?4: 28 digits for each: where its
 -- merge data starts, how long it is, its row. Slices of BLOB parameters cost the same anywhere in
--- them and need no escaping, so merge data arrives byte for byte.
+-- them and need no escaping, so merge data arrives byte for byte. A slice of nothing is NULL.
 INSERT INTO payload (id, recipient, merge, row)
 SELECT ?2 + key, value,
-  substr(?3, CAST(CAST(substr(?4, key * 28 + 1, 10) AS TEXT) AS INTEGER),
-    CAST(CAST(substr(?4, key * 28 + 11, 8) AS TEXT) AS INTEGER)),
+  coalesce(substr(?3, CAST(CAST(substr(?4, key * 28 + 1, 10) AS TEXT) AS INTEGER),
+    CAST(CAST(substr(?4, key * 28 + 11, 8) AS TEXT) AS INTEGER)), x''),
   CAST(CAST(substr(?4, key * 28 + 19, 10) AS TEXT) AS INTEGER)
 FROM json_each(?1);
 

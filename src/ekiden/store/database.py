@@ -93,6 +93,12 @@ class _Connection(aiosqlite.Connection):
     never stays open while it waits for a busy event loop.
     """
 
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        # A process that ends by an error must not wait for ever for a thread that nobody closes;
+        # what was not committed is undone by the next start, as after any crash.
+        self._thread.daemon = True
+
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function(connection)` on the connection's thread."""
         result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite leaves it bare
@@ -171,7 +177,7 @@ class Database:
                 target, isolation_level=None, cached_statements=256, uri=target.startswith("file:")
             )
 
-        connection = _Connection(connect, iter_chunk_size=64)
+        connection = _Connection(connect)
         await self._guard(connection)
         return connection
 
