@@ -24,11 +24,16 @@ def relaxed_header(name: bytes, value: bytes) -> bytes:
         name: The field's name, in any case.
         value: Everything after the colon; may be folded.
     """
-    if _CRLF in value or b"\t" in value or b"  " in value:
+    return name.lower() + b":" + relaxed_value(value)
+
+
+def relaxed_value(value: bytes) -> bytes:
+    """Return a field's value in relaxed form: unfolded, white space single, none at the ends."""
+    if _CRLF in value or b"\t" in value:
         value = value.replace(_CRLF, b"").replace(b"\t", b" ")
-        while b"  " in value:
-            value = value.replace(b"  ", b" ")
-    return name.lower() + b":" + value.strip(b" ")
+    while b"  " in value:
+        value = value.replace(b"  ", b" ")
+    return value.strip(b" ")
 
 
 def relaxed_lines(block: bytes) -> bytes:

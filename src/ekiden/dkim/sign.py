@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ekiden.dkim.canonical import body_hash, relaxed_header
+from ekiden.dkim.canonical import body_hash, relaxed_value
 from ekiden.dkim.keys import Algorithm, Key
 from ekiden.errors import ConfigError
 
@@ -57,6 +57,7 @@ SIGNED_IF_PRESENT: Final = (
     b"X-Ekiden-Ref",
 )
 FOLD_COLUMN: Final = 76
+PLANS: Final = 256  # field layouts remembered
 
 _PADDING: Final = PKCS1v15()
 _SHA256: Final = SHA256()
@@ -121,7 +122,7 @@ class Signer:
         self._if_present = tuple(
             name.lower() for name in SIGNED_IF_PRESENT if name.lower() not in self._oversigned
         )
-        self._wanted = frozenset(self._oversigned + self._if_present)
+        self._plans: dict[tuple[bytes, ...], tuple[tuple[tuple[int, bytes], ...], bytes]] = {}
         self._names = {name.lower(): name for name in (*SIGNED_FIELDS, *SIGNED_IF_PRESENT)}
         self._starts = tuple(
             b"DKIM-Signature: v=1; a=%b; c=relaxed/relaxed;\r\n d=%b; s=%b;\r\n"
@@ -153,8 +154,8 @@ class Signer:
         for start in self._starts:
             field = start + end
             # The field itself is signed last, with an empty b= and without CRLF (section 3.7).
-            own = relaxed_header(b"dkim-signature", field[len(b"DKIM-Signature:") :])
-            fields.append((field, canonical + own))
+            own = relaxed_value(field[len(b"DKIM-Signature:") :])
+            fields.append((field, canonical + b"dkim-signature:" + own))
         return Prepared(tuple(fields), self.keys)
 
     def sign(self, headers: Sequence[Header], body: bytes, now: float) -> bytes:
@@ -163,25 +164,35 @@ class Signer:
 
     def _select(self, headers: Sequence[Header]) -> tuple[bytes, bytes]:
         """Return the folded `h=` value and the canonical fields, each with CRLF."""
-        found: dict[bytes, list[Header]] = {}
-        wanted = self._wanted
-        for header in headers:
-            lower = header[0].lower()
-            if lower in wanted:
-                found.setdefault(lower, []).append(header)
-        names: list[bytes] = []
-        canonical: list[bytes] = []
-        for lower in self._oversigned:
-            present = found.get(lower, ())
-            # Several fields of one name are taken from the bottom up (section 5.4.2).
-            canonical.extend(relaxed_header(lower, value) for _, value in reversed(present))
-            names.extend([self._names.get(lower, lower)] * (len(present) + 1))
-        for lower in self._if_present:
-            for _, value in reversed(found.get(lower, ())):
-                canonical.append(relaxed_header(lower, value))
-                names.append(self._names[lower])
+        names = tuple([header[0] for header in headers])
+        plan = self._plans.get(names)
+        if plan is None:
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            plan = self._plans[names] = self._plan(names)
+        chosen, listed = plan
+        canonical = [start + relaxed_value(headers[index][1]) for index, start in chosen]
         canonical.append(b"")
-        return _folded_list(names), b"\r\n".join(canonical)
+        return listed, b"\r\n".join(canonical)
+
+    def _plan(self, names: Sequence[bytes]) -> tuple[tuple[tuple[int, bytes], ...], bytes]:
+        """Choose the fields of messages whose fields have these names: the same for a whole job.
+
+        Returns:
+            The chosen fields' positions with their canonical names, and the folded `h=` value.
+        """
+        found: dict[bytes, list[int]] = {}
+        for index, name in enumerate(names):
+            found.setdefault(name.lower(), []).append(index)
+        chosen: list[tuple[int, bytes]] = []
+        listed: list[bytes] = []
+        for lower in (*self._oversigned, *self._if_present):
+            present = found.get(lower, [])
+            # Several fields of one name are taken from the bottom up (section 5.4.2).
+            chosen.extend((index, lower + b":") for index in reversed(present))
+            extra = 1 if lower in self._oversigned else 0
+            listed.extend([self._names.get(lower, lower)] * (len(present) + extra))
+        return tuple(chosen), _folded_list(listed)
 
 
 def _folded_list(names: list[bytes]) -> bytes:

@@ -34,6 +34,7 @@ _ATTRIBUTE_CHAR: Final = frozenset(
 )
 # RFC 2047 section 5 (3): what may stand bare in a Q word inside a phrase; narrower, so always safe.
 _Q_SAFE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_Q_SHORT: Final = bytes(sorted(_Q_SAFE)) + b" "  # one character in a Q word; all others three
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -126,7 +127,7 @@ def encoded_words(text: str, column: int, charset: str = "utf-8") -> bytes:
     """Return text as encoded words, folded; the first starts at `column` of its line."""
     if charset == "utf-8":
         raw = text.encode("utf-8")
-        quoted = sum(1 if byte in _Q_SAFE or byte == 0x20 else 3 for byte in raw)
+        quoted = len(raw) + 2 * len(raw.translate(None, _Q_SHORT))
         if quoted <= (len(raw) + 2) // 3 * 4:
             return _q_words(text, column)
         return _b_words(raw, column)
@@ -233,6 +234,8 @@ def identifiers(name: str, text: str) -> bytes:
     """
     if not _PLAIN.fullmatch(text):
         raise RenderError(f"{name} must be ASCII", name)
+    if len(name) + 2 + len(text) <= FOLD_COLUMN + 2:
+        return b" " + text.encode("ascii")
     folded = _fold_plain(len(name) + 1, text)
     if folded is None:
         raise RenderError(f"{name} holds a word longer than a line may be", name)
