@@ -12,8 +12,8 @@ The order of things:
 Contract: `classify` never raises and takes bounded time; the same input gives the same verdict.
 """
 
-import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +21,10 @@ from ekiden.bounce import ruleset, wait
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.listing import Lists
 from ekiden.bounce.model import Action, Listing, ReplyContext, Verdict
-from ekiden.bounce.phrases import commonness
+from ekiden.bounce.phrases import Finder, commonness
 from ekiden.bounce.providers import Providers
 from ekiden.bounce.reading import Reading, read, stage_of
-from ekiden.bounce.ruleset import Rule, RuleSet
+from ekiden.bounce.ruleset import Rule, RuleSet, RuleSpec
 from ekiden.smtp.outcome import Stage
 
 __all__ = ["Action", "Classifier", "Listing", "ReplyContext", "Verdict", "stage_of"]
@@ -42,8 +42,7 @@ _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-# A rule with one of its phrases, and the words without which it need not be tried.
-_Test = tuple[Rule, re.Pattern[str] | None, tuple[frozenset[str], ...]]
+_Test = tuple[Rule, Finder | None]  # a rule with one of its phrases
 
 
 class Classifier:
@@ -63,6 +62,10 @@ class Classifier:
         self._spaceless: list[int] = []
         self._otherwise: list[int] = []
         counts = commonness([phrase for rule in self.rules for phrase in rule.phrases])
+        self._unless: Final = {
+            rule.spec.name: tuple(phrase.finder(counts) for phrase in rule.unless)
+            for rule in self.rules
+        }
         for rule in self.rules:
             for phrase in rule.phrases:
                 anchors = phrase.anchors(counts)
@@ -70,7 +73,7 @@ class Classifier:
                     self._by_word.setdefault(word, []).append(len(self._tests))
                 if not anchors:
                     self._spaceless.append(len(self._tests))
-                self._tests.append((rule, phrase.regex, phrase.required(counts)))
+                self._tests.append((rule, phrase.finder(counts)))
             if not rule.phrases:
                 self._index_bare(rule)
         self._anchors: Final = frozenset(self._by_word)
@@ -78,7 +81,7 @@ class Classifier:
     def _index_bare(self, rule: Rule) -> None:
         """A rule without phrases is found by its status, or, having none, tried always."""
         number = len(self._tests)
-        self._tests.append((rule, None, ()))
+        self._tests.append((rule, None))
         if rule.spec.enhanced:
             for status in rule.spec.enhanced:
                 self._by_status.setdefault(status, []).append(number)
@@ -108,7 +111,7 @@ class Classifier:
 
     def _verdict(self, rule: Rule, provider: str, reading: Reading, reply: str) -> Verdict:
         spec = rule.spec
-        action = CLASSES[spec.klass].action
+        action = rule.action
         after = wait.asked(reading.text, reading.words, reply) if action in _WAITS else None
         return Verdict(
             klass=spec.klass,
@@ -132,19 +135,21 @@ class Classifier:
             for form in _status_forms(status):
                 numbers.update(self._by_status.get(form, ()))
         for number in sorted(numbers):
-            rule, regex, required = self._tests[number]
-            for one in required:
-                if words.isdisjoint(one):
-                    break
-            else:
-                if (regex is None or regex.search(text)) and _holds(rule, reading, provider):
-                    return rule
+            rule, finder = self._tests[number]
+            if (
+                not (rule.spec.providers and provider not in rule.spec.providers)
+                and (finder is None or finder.found(text, words))
+                and _holds(rule, reading, provider)
+                and not any(one.found(text, words) for one in self._unless[rule.spec.name])
+            ):
+                return rule
         return None
 
     def _listing(self, reading: Reading, reply: str, klass: str) -> Listing | None:
         return self._lists.named(reading.words, reply) if klass == "blocklisted_ip" else None
 
 
+@lru_cache(maxsize=1024)
 def _status_forms(status: str) -> tuple[str, ...]:
     """`5.7.1` as rules may write it: itself, any class, any detail."""
     first, subject, detail = status.split(".")
@@ -159,29 +164,33 @@ def _status_forms(status: str) -> tuple[str, ...]:
 def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
     """Whether the conditions beside the phrases hold."""
     spec = rule.spec
+    if spec.providers and provider not in spec.providers:
+        return False
     if spec.stages and reading.stage not in spec.stages:
         return False
     if spec.not_stages and reading.stage in spec.not_stages:
         return False
     if spec.quotes is not None and spec.quotes is not reading.quotes:
         return False
-    if spec.providers and provider not in spec.providers:
-        return False
     if spec.codes and not str(reading.code).startswith(spec.codes):
         return False
-    if (
-        spec.enhanced
-        and spec.phrases
-        and not set(_status_forms(reading.enhanced or "0.0.0")) & set(spec.enhanced)
-    ):
+    if spec.enhanced and spec.phrases and not _has_status(spec, reading.enhanced):
         return False
-    if CLASSES[spec.klass].action is Action.SUPPRESS_RECIPIENT and reading.stage in _BEFORE_RCPT:
+    return rule.action is not Action.SUPPRESS_RECIPIENT or _may_suppress(spec, reading)
+
+
+def _has_status(spec: RuleSpec, enhanced: str) -> bool:
+    return enhanced != "" and not set(spec.enhanced).isdisjoint(_status_forms(enhanced))
+
+
+def _may_suppress(spec: RuleSpec, reading: Reading) -> bool:
+    """Whether words that condemn a recipient can be meant so here."""
+    if reading.stage in _BEFORE_RCPT or reading.enhanced in _OF_SENDER:
         return False
-    if CLASSES[spec.klass].action is Action.SUPPRESS_RECIPIENT and reading.enhanced in _OF_SENDER:
-        return False
-    if spec.klass == "bad_domain" and "4" in {str(reading.code)[0], reading.enhanced[:1]}:
-        return False  # a resolver's temporary no says nothing about the domain
-    return not any(phrase.regex.search(reading.text) for phrase in rule.unless)
+    if spec.klass != "bad_domain":
+        return True
+    # A resolver's temporary no says nothing about the domain.
+    return reading.code // 100 != 4 and reading.enhanced[:1] != "4"
 
 
 def _by_code(reading: Reading, provider: str) -> Verdict:

@@ -21,7 +21,7 @@ _KNOWN: Final = frozenset(
         "localized-diagnostic-code", "diagnostic-remote-mta", "x-error",
     }
 )  # fmt: skip
-_STATUS: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
+_STATUS: Final = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
 _TYPE: Final = re.compile(r"^\s*[A-Za-z0-9-]{1,40}\s*;\s*")
 _XTEXT: Final = re.compile(r"\+([0-9A-F]{2})")
 _ADDRESS: Final = re.compile(r'(?:"[^"\n]{1,128}"|[^\s<>()",;:"]{1,128})@[^\s<>()",;:"]{1,255}')

@@ -77,12 +77,12 @@ class Phrase:
     Args:
         source: As written.
         elements: Its places, in order; empty if it is looked for in a script without spaces.
-        regex: What finds it in a normalised text that begins and ends with a space.
+        pattern: What finds it in a normalised text that begins and ends with a space.
     """
 
     source: str
     elements: tuple[Element, ...]
-    regex: re.Pattern[str]
+    pattern: str
 
     def words(self) -> Iterable[str]:
         """Every plain word, for counting how common it is."""
@@ -103,14 +103,46 @@ class Phrase:
             raise PhraseError(f"{self.source!r} has no plain word to be found by")
         return min(sets, key=lambda one: (sum(commonness[word] for word in one), sorted(one)))
 
-    def required(self, commonness: Counter[str]) -> tuple[frozenset[str], ...]:
-        """Sets of words, beside the anchors, of which one each must be in the text."""
-        sets = self._required(commonness)
-        chosen = self.anchors(commonness)
-        return tuple(sorted((one for one in sets if one != chosen), key=len))
+    def finder(self, commonness: Counter[str]) -> "Finder":
+        """Make what looks for it."""
+        return Finder(self, tuple(sorted(self._required(commonness), key=len)))
+
+    @property
+    def is_one_word(self) -> bool:
+        """Whether any of its words alone is the whole phrase."""
+        return len(self.elements) == 1 and all(
+            len(option) == 1 and "*" not in option[0] for option in self.elements[0].options
+        )
 
     def _required(self, commonness: Counter[str]) -> list[frozenset[str]]:
         return [found for element in self.elements if (found := element.anchors(commonness))]
+
+
+class Finder:
+    """Looks for one phrase, the cheap way first.
+
+    Args:
+        phrase: The phrase.
+        needs: Sets of words of which one each must be in the text.
+    """
+
+    __slots__ = ("_needs", "_pattern", "_regex")
+
+    def __init__(self, phrase: Phrase, needs: tuple[frozenset[str], ...]) -> None:
+        self._needs = needs
+        self._pattern = "" if phrase.is_one_word else phrase.pattern
+        self._regex: re.Pattern[str] | None = None  # compiled when first needed: most never are
+
+    def found(self, text: str, words: frozenset[str]) -> bool:
+        """Whether the phrase is in `text`, whose words are `words`."""
+        for one in self._needs:
+            if words.isdisjoint(one):
+                return False
+        if not self._pattern:
+            return True
+        if self._regex is None:
+            self._regex = re.compile(self._pattern)
+        return self._regex.search(text) is not None
 
 
 def parse(source: str) -> Phrase:
@@ -121,13 +153,13 @@ def parse(source: str) -> Phrase:
     """
     if spaceless(source):
         pattern = "[^\n]{0,12}?".join(re.escape(part) for part in source.casefold().split())
-        return Phrase(source, (), re.compile(pattern))
+        return Phrase(source, (), pattern)
     if "|" in _GROUPED.sub("", source) and " " in source:
         raise PhraseError(f"{source!r}: put alternatives beside other words into parentheses")
     elements = tuple(_element(part, source) for part in _ELEMENT.findall(source))
     if not elements or elements[0].gap or elements[-1].gap:
         raise PhraseError(f"{source!r} must begin and end with a word")
-    return Phrase(source, elements, re.compile("".join(_regex(one) for one in elements) + "(?= )"))
+    return Phrase(source, elements, "".join(_regex(one) for one in elements) + "(?= )")
 
 
 def _element(part: str, source: str) -> Element:

@@ -170,6 +170,8 @@ def _special(token: str, code: str, words: list[str], statuses: list[str]) -> No
     """Sort a token that is more than letters into words and statuses, or drop it."""
     if "@" in token:
         return
+    if token[3:4] == "-" and token.startswith(code):
+        token = token[4:]  # `550-5.7.1`, `550-Please`: a continued line (RFC 5321 section 4.2.1)
     if token.startswith("http"):
         words.extend("~" + part for part in _NOT_WORD.split(token)[1:] if part)
         return

@@ -16,6 +16,7 @@ Files are read in the order of their names, a person's own before the shipped on
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -25,6 +26,7 @@ from typing import Any, Final
 import msgspec
 
 from ekiden.bounce.classes import CLASSES
+from ekiden.bounce.model import Action
 from ekiden.bounce.phrases import Phrase, PhraseError, parse
 from ekiden.errors import ConfigError
 from ekiden.smtp.outcome import Stage
@@ -77,6 +79,7 @@ class Rule:
     """A rule ready to be tried: its written form, and its phrases compiled."""
 
     spec: RuleSpec
+    action: Action
     phrases: tuple[Phrase, ...]
     unless: tuple[Phrase, ...]
 
@@ -164,9 +167,13 @@ def _compiled(where: str, spec: RuleSpec) -> Rule:
             "the rule has no condition", where=place, remedy="give it phrases, enhanced or codes"
         )
     try:
+        phrases = tuple(parse(phrase) for phrase in spec.phrases)
+        for phrase in phrases:
+            phrase.anchors(Counter())
         return Rule(
             spec,
-            tuple(parse(phrase) for phrase in spec.phrases),
+            CLASSES[spec.klass].action,
+            phrases,
             tuple(parse(phrase) for phrase in spec.unless),
         )
     except PhraseError as error:

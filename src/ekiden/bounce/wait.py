@@ -1,7 +1,6 @@
 """How long a reply asks to wait: `try again in 5 minutes`, `greylisted for 300 seconds`."""
 
 import re
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 LONGEST: Final = 7 * 86_400.0  # what a receiver may ask at most; more is taken for an error
@@ -26,10 +25,12 @@ _CLOCK: Final = re.compile(
     r"(\d{1,2}):([0-5]\d):([0-5]\d)(?![:\d])",
     re.IGNORECASE,
 )
-_PACKED: Final = re.compile(r"\d{1,6}(?:s|secs?|m|mins?|h|hrs?)")
+_TIME: Final = re.compile(r"\d:[0-5]\d:[0-5]\d")
+_PACKED: Final = re.compile(r"\d(?:s|secs?|m|mins?|h|hrs?) ")
+_UNIT_NAMES: Final = frozenset(_SECONDS)
 
 
-def asked(text: str, words: AbstractSet[str], reply: str) -> float | None:
+def asked(text: str, words: frozenset[str], reply: str) -> float | None:
     """Return the seconds that the reply asks to wait; None if it does not say.
 
     Args:
@@ -37,11 +38,11 @@ def asked(text: str, words: AbstractSet[str], reply: str) -> float | None:
         words: Its words.
         reply: The reply as received, for times written with colons.
     """
-    if words & _SECONDS.keys() or any(_PACKED.fullmatch(word) for word in words if word[0] < "a"):
+    if not words.isdisjoint(_UNIT_NAMES) or _PACKED.search(text):
         found = _BEFORE.search(text)
         if found is not None:
             return min(float(found.group(1)) * _SECONDS[found.group(2)], LONGEST)
-    if ":" in reply:
+    if _TIME.search(reply):
         clock = _CLOCK.search(reply[:2048])
         if clock is not None:
             hours, minutes, seconds = (int(part) for part in clock.groups())
