@@ -11,12 +11,15 @@ concatenation of the encodings. That is what lets `message.compile` encode const
 import binascii
 import re
 from enum import StrEnum
+from functools import lru_cache
+from struct import Struct
 from typing import Final
 
 from ekiden import limits
 from ekiden.message.charset import ISO_2022_JP
 
 BASE64_LINE: Final = 76  # RFC 2045 section 6.8
+CUT_LINES: Final = 4096
 SHORT_LINE: Final = 76
 _LONG_LINE: Final = 500  # in a template whose values still come
 
@@ -40,9 +43,20 @@ def quoted_printable(text: bytes) -> bytes:
 def base64_lines(data: bytes) -> bytes:
     """Encode bytes as lines of 76 characters, each ending in CRLF."""
     text = binascii.b2a_base64(data, newline=False)
-    lines = [text[i : i + BASE64_LINE] for i in range(0, len(text), BASE64_LINE)]
-    lines.append(b"")
+    whole = len(text) // BASE64_LINE
+    if whole <= CUT_LINES:  # in C: twice as fast at 30 KB
+        lines = [*_cutter(whole).unpack_from(text), text[whole * BASE64_LINE :], b""]
+    else:
+        lines = [text[i : i + BASE64_LINE] for i in range(0, len(text), BASE64_LINE)]
+        lines.append(b"")
+    if len(lines) > 1 and not lines[-2]:
+        del lines[-2]
     return b"\r\n".join(lines)
+
+
+@lru_cache(maxsize=64)
+def _cutter(lines: int) -> Struct:
+    return Struct(f"{BASE64_LINE}s" * lines)
 
 
 def choose(literal: bytes, *, constant: bool, charset: str) -> Transfer:
