@@ -92,6 +92,10 @@ allow_networks = ["127.0.0.0/8"]
 [dns]
 nameservers = ["127.0.0.1:{self.dns_port}"]
 timeout = "2s"
+[paths]
+failing = "1s"
+slowing = "1s"
+blocking = "1s"
 [events]
 directory = "events"
 [control]

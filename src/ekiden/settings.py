@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ekiden.bounce.classify import Classifier
 from ekiden.config import Config
-from ekiden.config.sending import Backoff
+from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
 from ekiden.engine.addresses import AddressPolicy
@@ -28,6 +28,7 @@ from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import ConfigError, RefusedError
 from ekiden.queue.queue import QueueOptions
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
 from ekiden.spool.jobspec import JobSpec
 from ekiden.store.database import DatabaseOptions
@@ -109,8 +110,8 @@ def retry_policy(config: Config) -> RetryPolicy:
     )
 
 
-def _waits(retry: Backoff | tuple[float, ...]) -> tuple[float, ...]:
-    if not isinstance(retry, Backoff):
+def _waits(retry: RetryBackoff | tuple[float, ...]) -> tuple[float, ...]:
+    if not isinstance(retry, RetryBackoff):
         return retry
     waits = [min(retry.first, retry.ceiling)]
     while waits[-1] < retry.ceiling and len(waits) < _WAITS_MOST and retry.factor > 1:
@@ -176,10 +177,19 @@ def engine(config: Config) -> EngineOptions:
 
 def scheduling(config: Config) -> SchedulerOptions:
     """Return the scheduler's options."""
+    paths = config.paths
     return SchedulerOptions(
         sources=source_facts(config),
         caps=Caps(sessions=config.delivery.max_sessions),
         idle=config.delivery.idle,
+        window=WindowOptions(
+            start=paths.window_start,
+            interval=paths.window_interval,
+            probe=paths.window_probe,
+        ),
+        failing=Backoff(paths.failing, paths.failing_ceiling),
+        slowing=Backoff(paths.slowing, paths.slowing_ceiling),
+        blocking=Backoff(paths.blocking, paths.blocking_ceiling),
     )
 
 
@@ -294,7 +304,7 @@ def _known(key: str, name: str, names: Sequence[str]) -> None:
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections that differ and are only read at start."""
-    fixed = ("spool", "queue", "events", "control", "log")
+    fixed = ("spool", "queue", "paths", "events", "control", "log")
     changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
     if old.dkim.threads != new.dkim.threads:
         changed.append("dkim.threads")

@@ -183,7 +183,7 @@ class _Watch:
             tallies.setdefault(titles.get(name, name), Tally()).sessions += seen.open
         for row in await self._backlog():
             tally = tallies.setdefault(self._demo.world.provider_of(row.destination), Tally())
-            tally.waiting += row.ready - row.deferred + row.sending
+            tally.waiting += row.ready + row.sending
             tally.deferred += row.deferred
         return tallies
 
@@ -335,4 +335,4 @@ def _print_table(outcome: Outcome) -> None:
         table.add_row(title, str(sum(counts.values())), *cells)
     table.add_section()
     table.add_row("all", str(sum(totals.values())), *[str(totals[fate]) for fate in _FATES])
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 100).print(table)

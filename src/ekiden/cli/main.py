@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "config",
     "dkim",
     "sink",
+    "demo",
     "version",
 )
 

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from ekiden.config.keys import Key
+from ekiden.config.pacing import Paths
 from ekiden.config.sending import (
     Delivery,
     Dkim,
@@ -254,6 +255,7 @@ class Config(
     queue: Annotated[QueueSettings, Key("Where it waits.")] = QueueSettings()
     delivery: Annotated[Delivery, Key("How it leaves.")] = Delivery()
     limits: Annotated[Limits, Key("How much at once.")] = Limits()
+    paths: Annotated[Paths, Key("How each path finds its pace.")] = Paths()
     sources: Annotated[tuple[Source, ...], Key("Addresses it leaves from.")] = ()
     pools: Annotated[tuple[Pool, ...], Key("Sets of sources.")] = ()
     routes: Annotated[tuple[Route, ...], Key("Where it goes instead of the MX.")] = ()

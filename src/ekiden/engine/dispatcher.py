@@ -307,7 +307,7 @@ class Dispatcher:
             self._scheduler.resolved(destination, dead, now)
         else:
             reason = f"{cause}: {found.outcome.detail}"
-            self._scheduler.unresolved(destination, found.until, reason)
+            self._scheduler.unresolved(destination, found.until, reason, now)
 
     def _open(self, order: Open) -> None:
         site = self._sites[order.site]

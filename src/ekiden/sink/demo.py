@@ -159,6 +159,15 @@ allow_networks = ["127.0.0.0/8"]
 nameservers = ["{demo.host}:{demo.dns_port}"]
 timeout = "3s"
 
+# A path that asks for less is left alone for seconds, too.
+[paths]
+failing = "2s"
+failing_ceiling = "4s"
+slowing = "1s"
+slowing_ceiling = "3s"
+blocking = "3s"
+blocking_ceiling = "5s"
+
 [limits]
 sessions_per_destination = 4
 sessions_per_site = 4
