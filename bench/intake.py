@@ -60,6 +60,14 @@ def parse_only(path: Path, rows: int) -> dict[str, float]:
     }
 
 
+def build(job: Path, recipients: Path) -> Path:
+    job.mkdir()
+    (job / "job.toml").write_text(JOB, encoding="utf-8")
+    (job / "body.txt").write_text("{{ name }} {{ company }} {{ points }}\n", encoding="utf-8")
+    recipients.rename(job / "recipients.csv")
+    return job
+
+
 async def lag(samples: list[float]) -> None:
     while True:
         before = time.perf_counter()
@@ -78,11 +86,7 @@ async def whole_way(
         spool, queue, IntakeOptions(scan=0.2, batch=batch), opened=lambda _: accepted.set()
     )
     running = asyncio.create_task(intake.run())
-    job = place / "spool" / "tmp" / "campaign"
-    job.mkdir()
-    (job / "job.toml").write_text(JOB, encoding="utf-8")
-    (job / "body.txt").write_text("{{ name }} {{ company }} {{ points }}\n", encoding="utf-8")
-    recipients.rename(job / "recipients.csv")
+    job = build(place / "spool" / "tmp" / "campaign", recipients)
     await asyncio.sleep(0.5)
     samples: list[float] = []
     measuring = asyncio.create_task(lag(samples))

@@ -18,7 +18,7 @@ from ekiden.spool.jobspec import JobError
 
 MARK: Final = re.compile("[\ud800-\udfff]")
 
-_BOMS: Final = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_HEAD_BYTES: Final = 4096
 _WRONG_SHARE: Final = 0.1  # of the first block's lines
 _GUESSES: Final = ("utf-8", "cp932", "euc_jp", "iso2022_jp_ext")
 _SPELLED: Final = {"cp932": "shift_jis", "iso2022_jp_ext": "iso2022_jp"}
@@ -45,21 +45,40 @@ def decoded(chunks: Iterable[bytes], encoding: str, file: str) -> Iterator[str]:
     Raises:
         JobError: The first block shows that it is another encoding.
     """
-    decoder: codecs.IncrementalDecoder | None = None
-    first = True
-    for chunk in chunks:
-        if decoder is None:
-            encoding = encoding or _by_bom(chunk)
-            decoder = codecs.getincrementaldecoder(encoding)(errors="ekiden-mark")
-        text = decoder.decode(chunk)
-        if first and text:
-            _judge(text, chunk, encoding, file)
-            text = text.removeprefix("\ufeff")
-            first = False
+    rest = iter(chunks)
+    head = _head(rest)
+    encoding = _codec(encoding, head)
+    decoder = codecs.getincrementaldecoder(encoding)(errors="ekiden-mark")
+    text = decoder.decode(head)
+    _judge(text, head, encoding, file)
+    text = text.removeprefix("\ufeff")
+    for chunk in rest:
         if text:
             yield text
-    if decoder is not None and (rest := decoder.decode(b"", final=True)):
-        yield rest
+        text = decoder.decode(chunk)
+    text += decoder.decode(b"", final=True)
+    if text:
+        yield text
+
+
+def _head(chunks: Iterator[bytes]) -> bytes:
+    """Enough of the file's beginning to judge it by."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    return head
+
+
+def _codec(encoding: str, head: bytes) -> str:
+    """The codec for a declared encoding ("" for none) and a file's beginning."""
+    bom = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not encoding:
+        return "utf-16" if bom else "utf-8"
+    if encoding == "utf-16" and not bom:  # RFC 2781 section 4.3 says big-endian; Windows differs
+        return "utf-16-be" if head.startswith(b"\0") else "utf-16-le"
+    return encoding
 
 
 def marked(text: str) -> bool:
@@ -71,10 +90,6 @@ def marked(text: str) -> bool:
     except UnicodeEncodeError:
         return True
     return False
-
-
-def _by_bom(chunk: bytes) -> str:
-    return next((name for bom, name in _BOMS if chunk.startswith(bom)), "utf-8")
 
 
 def _judge(text: str, chunk: bytes, encoding: str, file: str) -> None:

@@ -23,7 +23,7 @@ from ekiden.message.addresses import (
 )
 from ekiden.queue.model import Priority
 from ekiden.spool.formats import PROBLEMS, checked
-from ekiden.spool.jobspec import JobError, JobSpec, Shape, nearest
+from ekiden.spool.jobspec import JobError, JobSpec, Shape, nearest, shown
 from ekiden.spool.keys import HEADERS, JobKey
 from ekiden.spool.values import Context, WrongValueError
 from ekiden.text import printable
@@ -73,7 +73,7 @@ def job_from_message(data: bytes, file: str, name: str, *, now: float) -> JobSpe
     opens, clicks = chosen.pop("", (None, None))
     subject = decode_words(values.get("subject", [""])[0])
     given: dict[str, Any] = {
-        "name": printable(subject, 100) or name,
+        "name": shown(subject, 100) or name,
         "mail_from": sender.address.spec,
         "priority": Priority.TRANSACTIONAL,
     }
@@ -200,9 +200,7 @@ def _options(options: list[tuple[str, str]], file: str, context: Context) -> dic
             found[key.field] = key.convert(value, context)
         except WrongValueError as error:
             problems.append(
-                EkidenError(
-                    f"{printable(label, 80)} {error.what}.", where=file, remedy=error.remedy
-                )
+                EkidenError(f"{shown(label, 80)} {error.what}.", where=file, remedy=error.remedy)
             )
     if problems:
         raise JobError(problems[:PROBLEMS])

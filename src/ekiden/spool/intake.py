@@ -28,11 +28,10 @@ from ekiden.errors import UnavailableError
 from ekiden.queue.model import JobFacts
 from ekiden.spool.answers import ANSWERS, free_name
 from ekiden.spool.arrivals import Arrivals
-from ekiden.spool.jobspec import JobSpec
+from ekiden.spool.jobspec import JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
 from ekiden.spool.receiving import IntakeOptions, JobQueue, Receiver, accept_any
-from ekiden.text import printable
 
 __all__ = ["Intake", "IntakeOptions", "JobQueue"]
 
@@ -41,6 +40,7 @@ LOG: Final = structlog.get_logger("ekiden.spool")
 T = TypeVar("T")
 
 _WAITING: Final = 200  # complete entries that are taken note of at a time
+_NAME_BYTES: Final = 200
 _NOT_OURS: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -189,7 +189,7 @@ class Intake:
                 raise
             LOG.error(  # noqa: TRY400 - a person's mistake, not a fault: no traceback
                 "spool_entry_stuck",
-                name=printable(name),
+                name=shown(name),
                 error=error.strerror,
                 remedy="another user's directory can be moved only by root: submit it as the"
                 " daemon's user",
@@ -221,8 +221,6 @@ class Intake:
 
 def _clean(name: str) -> str:
     """A name that can be shown, stored, and have answers beside it (255 bytes at most)."""
-    ending = name[len(stem(name)) :]
     base = stem(name)
-    if not base.isprintable() or len(base.encode("utf-8", "surrogateescape")) > 200:
-        base = printable(base, 200).replace("/", "_")
-    return base + ending
+    plain = shown(base, 255).encode()[:_NAME_BYTES].decode("utf-8", "ignore")
+    return plain + name[len(base) :]

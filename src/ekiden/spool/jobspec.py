@@ -118,6 +118,20 @@ class JobError(EkidenError):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+def shown(text: str, cap: int = 300) -> str:
+    """Return `text` fit for a message: one line, nothing invisible, at most `cap` characters.
+
+    Unlike `text.printable`, which is for strangers' bytes, it leaves people's own words readable:
+    a column called 氏名 stays 氏名.
+    """
+    if not text[: cap + 1].isprintable():
+        text = "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+            for each in text[: cap + 1]
+        )
+    return text if len(text) <= cap else text[: cap - 3] + "..."
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a remedy that names the known word most like `word`, or all of them."""
     names = sorted(known)

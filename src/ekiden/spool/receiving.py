@@ -17,7 +17,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -25,11 +26,12 @@ from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
-from ekiden.spool.jobspec import JobError, JobSpec
+from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.recipients import Batch
-from ekiden.text import printable
+
+T = TypeVar("T")
 
 LOG: Final = structlog.get_logger("ekiden.spool")
 
@@ -144,12 +146,12 @@ class Receiver:
             if error.errno in _MACHINE:
                 raise
             what = f"It cannot be read: {error.strerror}."
-            await self._refuse(name, log, EkidenError(what, where=printable(name)))
+            await self._refuse(name, log, EkidenError(what, where=shown(name)))
         except Exception as error:  # a bug of ours must not stop the spool for everybody
-            LOG.exception("spool_bug", name=printable(name))
+            LOG.exception("spool_bug", name=shown(name))
             what = f"A fault of the program itself: {type(error).__name__}."
             remedy = "report it with the log's lines about it; the job itself may be right"
-            await self._refuse(name, log, EkidenError(what, where=printable(name), remedy=remedy))
+            await self._refuse(name, log, EkidenError(what, where=shown(name), remedy=remedy))
         finally:
             log.close()
 
@@ -170,7 +172,7 @@ class Receiver:
             self._opened(facts)
         await self._move(name, Folder.DONE)
         LOG.info(
-            "job_accepted", name=printable(name), job=facts.id, uid=facts.uid,
+            "job_accepted", name=shown(name), job=facts.id, uid=facts.uid,
             recipients=facts.total, refused=facts.refused, duplicates=facts.duplicates,
         )  # fmt: skip
 
@@ -184,7 +186,7 @@ class Receiver:
             if asked and feature not in self._options.features:
                 raise JobError.one(
                     f"`{feature}` is asked for, and this installation does not have it.",
-                    where=printable(name),
+                    where=shown(name),
                     remedy=f"leave `{feature}` out",
                 )
 
@@ -204,22 +206,22 @@ class Receiver:
                 " send it again on purpose, give it another `id`.",
             }
             await asyncio.to_thread(write_json, self._spool, stem(name) + RESULT, answer)
-            LOG.info("job_duplicate", name=printable(name), job=facts.id, uid=facts.uid)
+            LOG.info("job_duplicate", name=shown(name), job=facts.id, uid=facts.uid)
         await self._move(name, Folder.DONE)
 
     async def _insert(self, name: str, loaded: Loaded, log: RefusalLog) -> JobFacts:
         rows = _Rows(loaded.batches, log, self._options.batch)
-        first = await asyncio.to_thread(rows.pull)
+        first = await _to_the_end(rows.pull)
         now = self._clock()
         job = self._new_job(name, loaded, now)
         if rows.ended:
             _some(first, log, name)
-            await asyncio.to_thread(_seal, loaded, log)
+            await _to_the_end(partial(_seal, loaded, log))
             return await self._queue.submit_job(replace(job, refused=log.count), first, now)
         job_id = await self._queue.add_job(job)
         try:
             await self._pour(job_id, first, rows)
-            await asyncio.to_thread(_seal, loaded, log)
+            await _to_the_end(partial(_seal, loaded, log))
             return await self._queue.open_job(job_id, self._clock(), refused=log.count)
         except Exception:
             await self._queue.abandon_job(job_id)
@@ -231,10 +233,9 @@ class Receiver:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
             try:
                 await self._queue.add_deliveries(job_id, batch)
-            except BaseException:
-                await asyncio.wait([following])  # the files must stay open until it has ended
-                raise
-            batch = await following
+            finally:
+                await asyncio.wait([following])
+            batch = following.result()
 
     def _new_job(self, name: str, loaded: Loaded, now: float) -> NewJob:
         spec = loaded.spec
@@ -270,10 +271,20 @@ class Receiver:
             self._spool.move(name, Folder.CUR, Folder.FAILED, name)
 
         await asyncio.to_thread(write)
-        LOG.warning("job_refused", name=printable(name), where=error.where, what=error.what)
+        LOG.warning("job_refused", name=shown(name), where=error.where, what=error.what)
 
     async def _move(self, name: str, folder: Folder) -> None:
         await asyncio.to_thread(self._spool.move, name, Folder.CUR, folder, name)
+
+
+async def _to_the_end(step: Callable[[], T]) -> T:
+    """Run `step` on a thread and wait for its end even when cancelled: it uses our open files."""
+    task = asyncio.create_task(asyncio.to_thread(step))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 class _Rows:
@@ -310,10 +321,10 @@ def _some(rows: list[NewDelivery], log: RefusalLog, name: str) -> None:
     if rows:
         return
     if log.first is None:
-        raise JobError.one("There are no recipients.", where=printable(name))
+        raise JobError.one("There are no recipients.", where=shown(name))
     raise JobError.one(
         f"No recipient is left: all {log.count:,} rows were refused.",
-        where=f"{printable(name)}: row {log.first.row}",
+        where=f"{shown(name)}: row {log.first.row}",
         remedy=f"the first one: {log.first.reason}; the others are in the report",
     )
 

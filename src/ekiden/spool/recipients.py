@@ -20,9 +20,8 @@ from ekiden.message.addresses import AddressError, parse_address
 from ekiden.queue.model import NewDelivery
 from ekiden.spool.csvrows import CsvReader, Fault, Records
 from ekiden.spool.decoding import MARK, decoded, marked
-from ekiden.spool.jobspec import JobError, nearest
+from ekiden.spool.jobspec import JobError, nearest, shown
 from ekiden.spool.values import kind
-from ekiden.text import printable
 
 ADDRESS_COLUMNS: Final = ("address", "email")
 TABLE_ENDINGS: Final = (".csv", ".tsv", ".txt")
@@ -59,7 +58,7 @@ class Batch:
 
     def refuse(self, row: int, recipient: str, reason: str) -> None:
         """Add a refused row."""
-        self.refused.append(Refused(row, printable(recipient, 254), printable(reason, _REASON)))
+        self.refused.append(Refused(row, shown(recipient, 254), shown(reason, _REASON)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +173,7 @@ class _Table:
         absent = sorted(plan.required - set(names))
         if absent:
             raise JobError.one(
-                f"No column `{printable(absent[0], 100)}`, which a template needs.",
+                f"No column `{shown(absent[0], 100)}`, which a template needs.",
                 where=where,
                 remedy=nearest(absent[0], [name for name in names if name])
                 + ' (or set on_missing = "empty" or "default")',
@@ -297,7 +296,7 @@ def _check_names(names: Sequence[str], where: str) -> None:
             raise JobError.one(f"A column name holds {reason}.", where=where)
         if name in seen:
             raise JobError.one(
-                f"Two columns are called `{printable(name, 100)}`.",
+                f"Two columns are called `{shown(name, 100)}`.",
                 where=where,
                 remedy="rename or remove one of them",
             )
@@ -314,7 +313,7 @@ def _address_column(names: Sequence[str], plan: Plan, where: str) -> int:
         if folded.count(name.casefold()) == 1:
             return folded.index(name.casefold())
     raise JobError.one(
-        f"No column `{printable(wanted[0], 100)}` for the address.",
+        f"No column `{shown(wanted[0], 100)}` for the address.",
         where=where,
         remedy=f"{nearest(wanted[0], [name for name in names if name])}; name the column with"
         " `address` in the job",
@@ -418,7 +417,7 @@ class _Objects:
         absent = [
             name
             for name in required
-            if name not in value or (not value[name] and self.plan.blank_is_missing)
+            if name not in value or (value[name] == "" and self.plan.blank_is_missing)
         ]
         if absent:
             return value, f"`{min(absent)}` is missing, and a template needs it"
@@ -432,7 +431,7 @@ class _Objects:
         """
         if not self.addressed and self.sample:
             raise JobError.one(
-                f"No recipient has an address in `{printable(self.wanted[0], 100)}`.",
+                f"No recipient has an address in `{shown(self.wanted[0], 100)}`.",
                 where=self.plan.file,
                 remedy=f"{nearest(self.wanted[0], self.sample)}; name the field with `address` in"
                 " the job",

@@ -25,9 +25,9 @@ from ekiden.errors import UnavailableError
 from ekiden.queue.model import JobFacts, JobRow, State
 from ekiden.spool.advice import advise
 from ekiden.spool.answers import REFUSED, REPORT, RESULT, write_json
+from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
-from ekiden.text import printable
 
 LOG: Final = structlog.get_logger("ekiden.spool")
 
@@ -157,7 +157,7 @@ class Reporter:
         facts = await self._queue.mark_done(job.id, self._clock())
         if self._done is not None:
             self._done(facts)
-        LOG.info("job_done", job=job.id, uid=job.uid, name=printable(job.name))
+        LOG.info("job_done", job=job.id, uid=job.uid, name=shown(job.name))
 
     async def _write(self, job: JobFacts) -> None:
         name = stem(job.spool_name) + REPORT

@@ -20,7 +20,7 @@ from collections.abc import Collection
 from typing import Final
 
 from ekiden.errors import RefusedError
-from ekiden.text import printable
+from ekiden.spool.jobspec import shown
 
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -44,8 +44,8 @@ def open_entry(folder: int, name: str, owners: Collection[int]) -> int:
         UnsafeFileError: It is missing, a link, a device, a FIFO, a socket, has several names, or
             belongs to somebody else.
     """
-    descriptor = _open(name, _FILE, folder, printable(name))
-    return _judged(descriptor, printable(name), owners)
+    descriptor = _open(name, _FILE, folder, shown(name))
+    return _judged(descriptor, shown(name), owners)
 
 
 def open_inside(job: int, path: str, owners: Collection[int]) -> int:
@@ -59,7 +59,7 @@ def open_inside(job: int, path: str, owners: Collection[int]) -> int:
     Raises:
         UnsafeFileError: As `open_entry`; also for an absolute path and one with `..`.
     """
-    where = printable(path)
+    where = shown(path)
     *folders, name = _components(path, where)
     at = os.dup(job)
     try:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from ekiden.errors import EkidenError, RefusedError
+from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder
 from ekiden.spool.loading import ENDINGS, JOB_FILE, stem
-from ekiden.text import printable
 
 _SERIAL: Final = count()
 _FILES: Final = 2000
@@ -65,7 +65,7 @@ def unique_name(path: Path) -> str:
 
 
 def _check(path: Path) -> None:
-    where = printable(str(path), 300)
+    where = shown(str(path), 300)
     if path.is_dir():
         if not (path / JOB_FILE).is_file():
             raise RefusedError(
@@ -101,7 +101,7 @@ def _submit_one(path: Path, spool: Path) -> str:
         _remove(building)
         raise EkidenError(
             f"It cannot be submitted: {error.strerror}.",
-            where=printable(str(error.filename or path), 300),
+            where=shown(str(error.filename or path), 300),
             remedy="check the rights and the free space of the spool's disk",
         ) from error
     except BaseException:
@@ -120,7 +120,7 @@ def _copy_directory(source: Path, target: Path) -> None:
         files += 1
         if files > _FILES:
             raise RefusedError(
-                f"The directory holds more than {_FILES} files.", where=printable(str(source), 300)
+                f"The directory holds more than {_FILES} files.", where=shown(str(source), 300)
             )
         mode = entry.lstat().st_mode
         if stat.S_ISDIR(mode):
@@ -130,7 +130,7 @@ def _copy_directory(source: Path, target: Path) -> None:
         else:
             raise RefusedError(
                 "It is a link, a FIFO or a device, and only plain files are taken.",
-                where=printable(str(entry), 300),
+                where=shown(str(entry), 300),
                 remedy="put the file itself into the job directory",
             )
     for folder in [target, *(each for each in target.rglob("*") if each.is_dir())]:

@@ -18,8 +18,7 @@ from ekiden import limits
 from ekiden.config.units import parse_duration
 from ekiden.message.addresses import AddressError, parse_address, parse_mailbox, split_list
 from ekiden.queue.model import Pace, Priority
-from ekiden.spool.jobspec import OnMissing, Part, Shape, nearest
-from ekiden.text import printable
+from ekiden.spool.jobspec import OnMissing, Part, Shape, nearest, shown
 
 TEXT_CHARACTERS: Final = 10_000  # of a single-line value
 
@@ -138,7 +137,7 @@ def mailbox(value: Any, context: Context) -> str:
         parse_mailbox(written)
     except AddressError as error:
         raise WrongValueError(
-            f"{printable(written, 100)!r} is not a sender's address: {error.reason}",
+            f"{shown(written, 100)!r} is not a sender's address: {error.reason}",
             remedy='write it as "Name <name@example.com>"',
         ) from error
     return written
@@ -161,7 +160,7 @@ def address(value: Any, context: Context) -> str:
     try:
         return parse_address(written).spec
     except AddressError as error:
-        raise WrongValueError(f"{printable(written, 100)!r}: {error.reason}") from error
+        raise WrongValueError(f"{shown(written, 100)!r}: {error.reason}") from error
 
 
 def priority(value: Any, context: Context) -> Priority:
@@ -194,7 +193,7 @@ def encoding(value: Any, context: Context) -> str:
         name = ""
     if name not in ENCODINGS:
         raise WrongValueError(
-            f"{printable(written, 60)!r} is not an encoding that is read here",
+            f"{shown(written, 60)!r} is not an encoding that is read here",
             remedy=nearest(written, ("utf-8", "utf-16", "shift_jis", "euc_jp", "iso2022_jp")),
         )
     return ENCODINGS[name]
@@ -224,15 +223,13 @@ def moment(value: Any, context: Context) -> float:
         try:
             return context.now + parse_duration(value[1:].strip())
         except ValueError as error:
-            raise WrongValueError(f"{printable(value, 40)!r}: {error}") from error
+            raise WrongValueError(f"{shown(value, 40)!r}: {error}") from error
     example = 'write it as 2026-12-01T09:00:00+09:00 or as "+2h"'
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError as error:
-            raise WrongValueError(
-                f"{printable(value, 40)!r} is not a time", remedy=example
-            ) from error
+            raise WrongValueError(f"{shown(value, 40)!r} is not a time", remedy=example) from error
     if not isinstance(value, datetime):
         what = "a date without a time" if isinstance(value, date) else kind(value)
         raise WrongValueError(f"expected a time, not {what}", remedy=example)
@@ -270,7 +267,7 @@ def headers(value: Any, context: Context) -> tuple[tuple[str, str], ...]:
     found = []
     for name, content in _table(value).items():
         if not _HEADER_NAME.fullmatch(name):
-            raise WrongValueError(f"{printable(name, 80)!r} is not a header name", path=(name,))
+            raise WrongValueError(f"{shown(name, 80)!r} is not a header name", path=(name,))
         if name.lower() in RESERVED_HEADERS:
             raise WrongValueError(
                 f"`{name}` is written by the engine",
@@ -411,7 +408,7 @@ def _only(table: dict[str, Any], known: Sequence[str]) -> None:
     for key in table:
         if key not in known:
             raise WrongValueError(
-                f"`{printable(key, 60)}` is not known here", remedy=nearest(key, known), path=(key,)
+                f"`{shown(key, 60)}` is not known here", remedy=nearest(key, known), path=(key,)
             )
 
 
@@ -419,7 +416,7 @@ def _choice(value: Any, context: Context, known: Any) -> str:
     written = text(value, context)
     if written not in known:
         raise WrongValueError(
-            f"{printable(written, 60)!r} is not one of {', '.join(known)}",
+            f"{shown(written, 60)!r} is not one of {', '.join(known)}",
             remedy=nearest(written, known),
         )
     return written
