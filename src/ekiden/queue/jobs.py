@@ -131,16 +131,18 @@ class Jobs(Part):
         return await self._jobs("jobs_ended", limit)
 
     async def mark_done(self, job_id: int, now: float) -> JobFacts:
-        """The result is written: the job has ended.
+        """The result is written: the job has ended. Saying it again changes nothing.
 
         Raises:
-            RefusedError: Something of it is pending, or it has ended already.
+            RefusedError: Something of it is pending.
         """
 
         def op(tx: Tx) -> JobFacts:
-            if not tx.execute(sql("finish_job"), (job_id, ms(now))):
+            changed = tx.execute(sql("finish_job"), (job_id, ms(now)))
+            found = select_jobs(tx, "jobs_by_id", job_id)
+            if not found or not (changed or found[0].finished_at):
                 raise RefusedError("the job cannot end now", where=f"job {job_id}")
-            return select_jobs(tx, "jobs_by_id", job_id)[0]
+            return found[0]
 
         return await self._db.write(op)
 
