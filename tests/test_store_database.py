@@ -98,11 +98,11 @@ async def test_a_cancelled_waiter_does_not_stop_the_others(db: Database) -> None
 
 async def test_disk_full_fails_the_write_and_heals(tmp_path: Path) -> None:
     path = tmp_path / "q.db"
-    db = await Database.open(path, options=DatabaseOptions(max_pages=60))
+    db = await Database.open(path, options=DatabaseOptions(max_pages=300))
     blob = "x" * 100_000
 
     async def fill() -> None:
-        for number in range(10):
+        for number in range(40):
             name = f"{number}{blob}"
             await db.write(partial(add, name=name))
 
@@ -120,10 +120,10 @@ async def test_disk_full_fails_the_write_and_heals(tmp_path: Path) -> None:
 
 
 async def test_disk_full_fails_everyone_in_the_group(tmp_path: Path) -> None:
-    db = await Database.open(tmp_path / "q.db", options=DatabaseOptions(max_pages=60))
+    db = await Database.open(tmp_path / "q.db", options=DatabaseOptions(max_pages=300))
     found = await asyncio.gather(
         db.write(lambda tx: tx.execute(ADD, ("small", 1))),
-        db.write(lambda tx: tx.execute(ADD, ("x" * 500_000, 1))),
+        db.write(lambda tx: tx.execute(ADD, ("x" * 3_000_000, 1))),
         return_exceptions=True,
     )
     assert [type(item) for item in found] == [UnavailableError, UnavailableError]
@@ -210,7 +210,7 @@ def test_every_statement_of_every_room_is_valid_sql() -> None:
             elif text.endswith("FROM"):
                 continue
             named = re.findall(r"[(\s]:(\w+)", text)
-            numbered = [int(number) for number in re.findall(r"\?(\d)", text)]
+            numbered = [int(number) for number in re.findall(r"\?(\d+)", text)]
             values = dict.fromkeys(named) if named else (None,) * max(numbered, default=0)
             connection.execute(f"EXPLAIN {text}", values)
             checked += 1

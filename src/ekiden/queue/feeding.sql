@@ -1,22 +1,41 @@
 -- name: lanes_due
--- The index carries job_id, so lanes of jobs that are not open are passed over without reading them.
+-- The place after (due_at, id) is two ranges: SQLite would search a comparison of row values by its
+-- first column only, and a million lanes may be due at one time. The index carries job_id, so lanes
+-- of jobs that are not open are passed over without reading them.
 SELECT json_group_array(json_array(id, job_id, destination, priority, ready, due_at)) FROM (
-  SELECT l.* FROM lane l CROSS JOIN job j ON j.id = l.job_id
-  WHERE l.priority = :priority AND l.ready > 0
-    AND (l.due_at, l.id) > (:due_at, :id) AND l.due_at <= :until
-    AND j.state = 'open'
-    AND NOT EXISTS (SELECT 1 FROM suspension s
-      WHERE l.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :until))
-  ORDER BY l.due_at, l.id LIMIT :limit);
+  SELECT * FROM (
+    SELECT l.* FROM lane l CROSS JOIN job j ON j.id = l.job_id
+    WHERE l.priority = :priority AND l.ready > 0 AND l.due_at = :due_at AND l.id > :id
+      AND l.due_at <= :until AND j.state = 'open'
+      AND NOT EXISTS (SELECT 1 FROM suspension s
+        WHERE l.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :until))
+    ORDER BY l.id LIMIT :limit)
+  UNION ALL
+  SELECT * FROM (
+    SELECT l.* FROM lane l CROSS JOIN job j ON j.id = l.job_id
+    WHERE l.priority = :priority AND l.ready > 0 AND l.due_at > :due_at
+      AND l.due_at <= :until AND j.state = 'open'
+      AND NOT EXISTS (SELECT 1 FROM suspension s
+        WHERE l.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :until))
+    ORDER BY l.due_at, l.id LIMIT :limit)
+  LIMIT :limit);
 
 -- name: windows
--- ?1: [[lane, after due, after id]]
+-- ?1: [[lane, after due, after id]]; two ranges, as above.
 SELECT json_group_array(json_array(r.value ->> 0, json((
   SELECT json_group_array(json_array(id, due_at)) FROM (
-    SELECT d.id, d.due_at FROM delivery d
-    WHERE d.lane_id = r.value ->> 0 AND d.state = 0
-      AND (d.due_at, d.id) > (r.value ->> 1, r.value ->> 2) AND d.due_at <= ?2
-    ORDER BY d.due_at, d.id LIMIT ?3)))))
+    SELECT * FROM (
+      SELECT d.id, d.due_at FROM delivery d
+      WHERE d.lane_id = r.value ->> 0 AND d.state = 0 AND d.due_at = r.value ->> 1
+        AND d.id > r.value ->> 2 AND d.due_at <= ?2
+      ORDER BY d.id LIMIT ?3)
+    UNION ALL
+    SELECT * FROM (
+      SELECT d.id, d.due_at FROM delivery d
+      WHERE d.lane_id = r.value ->> 0 AND d.state = 0 AND d.due_at > r.value ->> 1
+        AND d.due_at <= ?2
+      ORDER BY d.due_at, d.id LIMIT ?3)
+    LIMIT ?3)))))
 FROM json_each(?1) r;
 
 -- name: next_due

@@ -75,7 +75,6 @@ CREATE TABLE lane (
 CREATE INDEX lane_timeline ON lane (priority, due_at, id, job_id) WHERE ready > 0;
 CREATE INDEX lane_of_job ON lane (job_id, due_at) WHERE ready > 0;
 CREATE INDEX lane_held ON lane (job_id) WHERE held > 0;
-CREATE INDEX lane_destination ON lane (destination);
 
 -- The hot part of a delivery: what claims and results rewrite, kept narrow. lane_id is not a
 -- foreign key: deleting a lane would have to look for children that only a partial index knows.
