@@ -28,8 +28,6 @@ from ekiden.message.rendered import Rendered
 BATCH: Final = 8  # messages to a hop
 PER_THREAD: Final = 32  # messages inside for each thread, waiting ones included
 INLINE_BYTES: Final = 32 * 1024  # from here on the hop to a thread costs nothing (docs/dkim.md)
-    256 * 1024
-)  # larger bodies go to a thread even for Ed25519: hashing takes time
 
 
 class _Work:
