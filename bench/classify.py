@@ -1,6 +1,6 @@
 """How fast a reply is classified, without any cache: median, p95 and worst, in microseconds.
 
-Run: python bench/classify.py [replies.jsonl]. Without a file, the examples beside the shipped rules
+Run: python -m bench.classify [replies.jsonl]. Without a file, the examples beside the shipped rules
 are used. Each reply is timed alone; the best of several rounds is kept, since the question is what
 the code costs and not what else the machine does.
 """

@@ -1,6 +1,6 @@
 """How well labelled replies and bounce mails are read.
 
-Run: python bench/classify_accuracy.py DIRECTORY. It holds `replies.jsonl` and `dsn/index.jsonl` as
+Run: python -m bench.classify_accuracy DIRECTORY. It holds `replies.jsonl` and `dsn/index.jsonl` as
 described in docs/bounces.md. Printed: strict (the labelled action), lenient (an action that is also
 right), and wrong suppressions (a recipient suppressed who should be kept), overall, by source, by
 provider, and by fold (a fifth of the groups each: near-copies stay together).

@@ -17,28 +17,33 @@ def ask(reply: str, **context: object) -> Verdict:
     return CLASSIFIER.classify(ReplyContext(reply, **context))  # type: ignore[arg-type]  # shorthand
 
 
+DOCOMO = "550 Unknown user a@docomo.ne.jp"
+SOFTBANK = "550 Invalid recipient: <a@softbank.ne.jp>"
+VS98 = "553 Mail from 198.51.100.7 not allowed - VS98-IP0 deferred"
+TSS04 = "421 4.7.0 [TSS04] Messages from 198.51.100.7 temporarily deferred"
+
 # --- Stages -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("reply", "mx", "stage", "action"),
     [
-        ("550 Unknown user a@docomo.ne.jp", "mfsmax.docomo.ne.jp", Stage.RCPT, "suppress_recipient"),
-        ("550 Unknown user a@docomo.ne.jp", "mfsmax.docomo.ne.jp", Stage.DATA, "other"),
-        ("550 Unknown user a@docomo.ne.jp", "mfsmax.docomo.ne.jp", Stage.BODY, "other"),
-        ("550 Unknown user a@docomo.ne.jp", "mfsmax.docomo.ne.jp", None, "other"),
+        (DOCOMO, "mfsmax.docomo.ne.jp", Stage.RCPT, "suppress_recipient"),
+        (DOCOMO, "mfsmax.docomo.ne.jp", Stage.DATA, "other"),
+        (DOCOMO, "mfsmax.docomo.ne.jp", Stage.BODY, "other"),
+        (DOCOMO, "mfsmax.docomo.ne.jp", None, "other"),
         ("550 <a@au.com>: User unknown", "msmx.au.com", Stage.RCPT, "suppress_recipient"),
         ("550 : User unknown", "lsean.ezweb.ne.jp", Stage.BODY, "other"),
         ("550 : User unknown", "lsean.ezweb.ne.jp", None, "other"),
         ("550 <a@au.com>: User unknown", "msmx.au.com", Stage.BODY, "other"),
-        ("550 Invalid recipient: <a@softbank.ne.jp>", "mx.softbank.ne.jp", Stage.RCPT, "suppress_recipient"),
-        ("550 Invalid recipient: <a@softbank.ne.jp>", "mx.softbank.ne.jp", Stage.BODY, "other"),
+        (SOFTBANK, "mx.softbank.ne.jp", Stage.RCPT, "suppress_recipient"),
+        (SOFTBANK, "mx.softbank.ne.jp", Stage.BODY, "other"),
         ("553 news.example.com does not exist", "mx.softbank.ne.jp", Stage.MAIL, "fix_sender"),
         ("553 news.example.com does not exist", "mx1.jcom.zaq.ne.jp", Stage.MAIL, "fix_sender"),
         ("553 news.example.com does not exist", "mx.softbank.ne.jp", None, "fix_sender"),
         ("550 User not found", "mx1.gslb.rmb-ss.jp", Stage.RCPT, "suppress_recipient"),
-        ("553 Mail from 198.51.100.7 not allowed - VS98-IP0 deferred", "mx1.mail.yahoo.co.jp", Stage.MAIL, "blocked_reputation"),
-        ("421 4.7.0 [TSS04] Messages from 198.51.100.7 temporarily deferred", "mx1.mail.yahoo.co.jp", Stage.CONNECT, "throttle_destination"),
+        (VS98, "mx1.mail.yahoo.co.jp", Stage.MAIL, "blocked_reputation"),
+        (TSS04, "mx1.mail.yahoo.co.jp", Stage.CONNECT, "throttle_destination"),
     ],
 )  # fmt: skip
 def test_the_japanese_carriers_are_decided_by_stage(
@@ -111,7 +116,7 @@ def test_policy_statuses_never_suppress() -> None:
 
 
 def test_lines_of_one_reply_are_one_text() -> None:
-    said = "5.1.1 The email account that you tried to reach does not exist. Please try\n5.1.1 double-checking"
+    said = "5.1.1 The email account that you tried\n5.1.1 to reach does not exist. Please try"
     assert ask(said, code=550).rule == "gmail.no_such_user"
     copied = "550-5.1.1 The email account that you tried to 550-5.1.1 reach does not exist."
     assert ask(copied).rule == "gmail.no_such_user"
@@ -165,12 +170,12 @@ def test_names_are_no_reasons(reply: str) -> None:
             "https://ipcheck.proofpoint.com/?ip=198.51.100.7",
         ),
         (
-            "550 198.51.100.7 poor reputation on Cloudmark CSI, see https://csi.cloudmark.com/reset-request/?ip=198.51.100.7 listed",
+            "550 198.51.100.7 listed on CSI, see https://csi.cloudmark.com/reset-request/",
             "Cloudmark",
             "https://csi.cloudmark.com/en/reset/?ip=198.51.100.7",
         ),
         (
-            "550 blocked using Trend Micro: http://www.mail-abuse.trendmicro.com/lookup 198.51.100.7",
+            "550 198.51.100.7 blocked: http://www.mail-abuse.trendmicro.com/lookup",
             "Trend Micro",
             "https://servicecentral.trendmicro.com/en-us/ers/ip-lookup/?ip=198.51.100.7",
         ),
@@ -185,7 +190,7 @@ def test_names_are_no_reasons(reply: str) -> None:
             "https://www.uceprotect.net/en/rblcheck.php?ipr=198.51.100.7",
         ),
         (
-            "550 5.7.1 Unfortunately, messages from [198.51.100.7] weren't sent. part of their network is on our block list (S3140).",
+            "550 5.7.1 messages from [198.51.100.7] weren't sent: on our block list (S3140).",
             "Microsoft (Outlook.com)",
             "https://olcsupport.office.com/",
         ),
@@ -227,8 +232,8 @@ def test_an_unknown_list_is_shown_as_the_reply_has_it() -> None:
         ("451 try again in 999999 days", 7 * 86_400.0),
         ("450 4.2.0 Greylisted, please try again later", None),
         ("450 4.4.1 Message could not be delivered for 4 hours", None),
-        ("421 4.7.0 [TSS04] Messages from 198.51.100.7 temporarily deferred", 7200.0),
-        ("553 Mail from 198.51.100.7 not allowed - VS98-IP0 deferred", 3600.0),
+        (TSS04, 7200.0),
+        (VS98, 3600.0),
     ],
 )
 def test_what_it_asks_to_wait(reply: str, seconds: float | None) -> None:

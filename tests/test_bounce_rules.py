@@ -97,10 +97,14 @@ phrases = ["no such user"]
 why = "Our partner says so when it is busy."
 source = "a call with its postmaster"
 """
-    shipped = "\n".join(
-        f'[[rule]]\nname="shipped"\nclass="bad_mailbox"\nphrases=["no such user"]\nwhy="x"\nsource="x"{end}'
-        for end in ("",)
-    )
+    shipped = """
+[[rule]]
+name = "shipped"
+class = "bad_mailbox"
+phrases = ["no such user"]
+why = "The mailbox does not exist."
+source = "RFC 3463"
+"""
     classifier = Classifier(build([("own.toml", own), ("shipped.toml", shipped)]))
     assert classifier.classify(ReplyContext("550 No such user")).rule == "own.example"
 

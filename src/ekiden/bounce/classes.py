@@ -44,7 +44,7 @@ _ALL: Final = (
     BounceClass("bad_domain", _SUPPRESS, "X.1.2", "The recipient's domain does not exist."),
     BounceClass("bad_syntax", _SUPPRESS, "X.1.3", "The recipient's address is malformed."),
     BounceClass("mailbox_moved", _SUPPRESS, "X.1.6", "The mailbox has moved; no forwarding."),
-    BounceClass("null_mx", _SUPPRESS, "X.1.10", "The domain accepts no mail (RFC 7505)."),
+    BounceClass("null_mx", _OTHER, "X.1.10", "The domain accepts no mail (RFC 7505)."),
     BounceClass("mailbox_disabled", _SUPPRESS, "X.2.1", "The mailbox is disabled or suspended."),
     BounceClass("mailbox_full", _FULL, "X.2.2", "The mailbox is over its quota."),
     BounceClass("recipient_refused", _OTHER, "X.2.0", "The recipient's own filter refused it."),

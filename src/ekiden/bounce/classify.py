@@ -35,6 +35,7 @@ _WAITS: Final = frozenset(
 _BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stage.AUTH, Stage.MAIL})
 # RFC 3463 section 3.2: these are about the sender's address, whatever the words name.
 _OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "4.1.7", "4.1.8"})
+_AFTER_RCPT: Final = frozenset({Stage.DATA, Stage.BODY})
 _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
     2: ("delivered", "the reply is positive"),
     4: ("temporary", "a temporary failure whose words no rule knows"),
@@ -111,14 +112,17 @@ class Classifier:
 
     def _verdict(self, rule: Rule, provider: str, reading: Reading, reply: str) -> Verdict:
         spec = rule.spec
-        action = rule.action
+        klass, action, why = spec.klass, rule.action, spec.why
+        if spec.after_data and _is_late(reading):
+            klass = spec.after_data
+            action, why = CLASSES[klass].action, CLASSES[klass].meaning
         after = wait.asked(reading.text, reading.words, reply) if action in _WAITS else None
         return Verdict(
-            klass=spec.klass,
+            klass=klass,
             action=action,
             rule=spec.name,
             provider=provider or spec.provider,
-            why=spec.why,
+            why=why,
             retry_after=spec.retry_after if after is None else after,
             listing=self._listing(reading, reply, spec.klass),
         )
@@ -177,6 +181,11 @@ def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
     if spec.enhanced and spec.phrases and not _has_status(spec, reading.enhanced):
         return False
     return rule.action is not Action.SUPPRESS_RECIPIENT or _may_suppress(spec, reading)
+
+
+def _is_late(reading: Reading) -> bool:
+    """Whether RCPT was accepted before, and no status says that the address is meant after all."""
+    return reading.stage in _AFTER_RCPT and reading.enhanced[1:4] != ".1."
 
 
 def _has_status(spec: RuleSpec, enhanced: str) -> bool:

@@ -26,7 +26,7 @@ _AFTER_CODE: Final = re.compile(
     rf"^\s*([245]\d\d\s(?:\S{{5,11}}\s)?)<?({_A})>?(?:\.\.\.|:|,)\s*(.*)$"
 )
 _IN_SENTENCE: Final = re.compile(
-    r"\b(?:to|recipient|recipients|address|mailbox|user|reach|attempts|for|deliver|delivering"
+    r"\b(?:to|recipient|recipients|address|mailbox|user|reach|attempts|for|deliver|delivering|errors"
     r"|rcpt to)"
     rf"\W{{1,4}}(?:the )?(?:address |recipient |user )?[\"'<]{{0,2}}({_A})",
     re.IGNORECASE,
@@ -68,7 +68,8 @@ _RULER: Final = re.compile(
     re.IGNORECASE,
 )
 _REPLY: Final = re.compile(
-    r"^\s*(?:<<<\s*)?[245]\d\d[\s-]|\b(?:said|reason|error):\s*\S", re.IGNORECASE
+    r"^\s*(?:<<<\s*)?[245]\d\d[\s-]|[<>]{3,4}\s*[245]\d\d[\s-]|\b(?:said|reason|error):\s*\S",
+    re.IGNORECASE,
 )
 _QUOTED_REPLY: Final = re.compile(r"(?<![\w.])[45]\d\d[ -](?:#?[45]\.\d\.\d|[A-Za-z<])")
 _QUOTE: Final = re.compile(r"^(?:> ?){1,3}")

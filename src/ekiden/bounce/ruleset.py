@@ -10,6 +10,7 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
 * `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
 * `providers`: only at these; `provider`: the wording itself tells that it is this one;
 * `quotes`: whether the reply quotes an address;
+* `after_data`: the class instead when it is said after RCPT was accepted, without an X.1.X status;
 * `retry_after`: seconds that this provider is known to want.
 
 Files are read in the order of their names, a person's own before the shipped ones.
@@ -48,6 +49,7 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_stages: tuple[Stage, ...] = ()
     providers: tuple[str, ...] = ()
     provider: str = ""
+    after_data: str = ""
     quotes: bool | None = None
     retry_after: float | None = None
 
@@ -158,9 +160,10 @@ def _parsed(where: str, text: str) -> _File:
 
 def _compiled(where: str, spec: RuleSpec) -> Rule:
     place = f"{where}, rule {spec.name}"
-    if spec.klass not in CLASSES:
+    unknown = {spec.klass, spec.after_data or spec.klass} - CLASSES.keys()
+    if unknown:
         raise ConfigError(
-            f"there is no class {spec.klass!r}", where=place, remedy="see docs/bounces.md"
+            f"there is no class {min(unknown)!r}", where=place, remedy="see docs/bounces.md"
         )
     if not (spec.phrases or spec.enhanced or spec.codes):
         raise ConfigError(

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
-def classify(
+def classify(  # noqa: PLR0917 - typer passes options by name
     reply: Annotated[str, typer.Argument(help="The reply, as the receiver wrote it.")] = "",
     stage: Annotated[
         str, typer.Option(help="connect, ehlo, mail, rcpt, data or body (after the final dot).")
@@ -100,10 +100,10 @@ def _read(name: str) -> bytes:
 def _lines() -> Iterator[bytes]:
     """Lines of standard input; what is too long to be an object stands for a broken one."""
     while line := sys.stdin.buffer.readline(_LINE_CAP):
-        whole = line.endswith(b"\n") or len(line) < _LINE_CAP
-        while line and not line.endswith(b"\n"):
-            line = sys.stdin.buffer.readline(_LINE_CAP)  # noqa: PLW2901 - the rest of that line
-        yield line if whole and line else b""
+        rest = line
+        while len(rest) == _LINE_CAP and not rest.endswith(b"\n"):
+            rest = sys.stdin.buffer.readline(_LINE_CAP)
+        yield line if rest is line else b""
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:
