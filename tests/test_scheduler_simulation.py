@@ -152,7 +152,7 @@ def spans(times: list[float], limits: tuple[Rate, ...]) -> None:
             assert times[first + rate.limit] - at >= rate.seconds - 1e-6, rate
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds())
 def test_whatever_happens(world: World) -> None:
     world.run()

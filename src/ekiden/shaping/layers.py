@@ -137,6 +137,9 @@ def effective(layers: Sequence[Layer]) -> Effective:
     Raises:
         ValueError: A layer is of no known kind.
     """
+    for layer in layers:
+        if layer.kind not in ORDER:
+            raise ValueError(f"{layer.kind!r} is no layer: {', '.join(ORDER)}")
     values: dict[str, object] = {}
     said_by: dict[str, Layer] = {}
     for layer in sorted(layers, key=lambda layer: ORDER.index(layer.kind)):

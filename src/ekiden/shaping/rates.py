@@ -60,7 +60,8 @@ class Bucket:
         burst = max(1, int(limit * BURST_SHARE))
         self.label = label
         self._interval = seconds / (limit - burst + 1 - limit * MARGIN)
-        self._tolerance = (burst - 1) * self._interval
+        # UNIX seconds in a float are exact to a quarter of a microsecond; the margin is far wider.
+        self._tolerance = (burst - 1) * self._interval + 1e-6
         self._tat = float("-inf")  # the theoretical arrival time of the next start
 
     def ready_at(self, now: float) -> float:  # noqa: ARG002  the protocol's; this one has no clock

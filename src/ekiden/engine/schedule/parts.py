@@ -52,13 +52,21 @@ class Line:
 class Gate:
     """Where works wait until a slot is free or a time has come."""
 
-    __slots__ = ("name", "timer", "turned_away", "waiters")
+    __slots__ = ("bulk_turns", "name", "timer", "turned_away", "waiters")
 
     def __init__(self, name: str, bulk_turns: int) -> None:
         self.name = name
-        self.waiters = Line(bulk_turns)
+        self.bulk_turns = bulk_turns
+        self.waiters: Line | None = None  # made for the first to wait: most gates see nobody
         self.timer = FOREVER  # when it will be looked at again, if nothing happens before
         self.turned_away = 0  # works told to come back later, since the line was last short
+
+    def queue(self, work: "Work", rank: int) -> int:
+        """Let a work wait here; return how many wait."""
+        if self.waiters is None:
+            self.waiters = Line(self.bulk_turns)
+        self.waiters.push(work, rank)
+        return len(self.waiters)
 
     def open_at(self, now: float) -> float:  # noqa: ARG002  for those that override it
         """Return when one more session may begin: FOREVER while only another's end can help."""

@@ -36,6 +36,7 @@ def next_session(state: State, now: float) -> Action | None:
             waits_at, at = found
             action = _wait(state, work, rank, (waits_at, at), now)
     _pass_on(state, work, waits_at, now)
+    state.tidy(work)
     return action
 
 
@@ -140,7 +141,7 @@ def _turn_away(state: State, work: Work, gate: Gate, now: float) -> None:
     Each one sent away is told a later time, as if ten a second could be served, so a million
     destinations behind five sessions do not come back every half minute.
     """
-    if len(gate.waiters) < state.options.lanes_max // 8:
+    if gate.waiters is None or len(gate.waiters) < state.options.lanes_max // 8:
         gate.turned_away = 0
     elif work.sessions == 0:
         gate.turned_away += 1

@@ -234,7 +234,7 @@ class State:
         """Let a work wait at a gate, which will be looked at again at `at` at the latest."""
         work.in_line[rank] = True
         work.gates[rank] = gate
-        gate.waiters.push(work, rank)
+        gate.queue(work, rank)
         self.set_timer(gate, at)
 
     def poke(self, gate: Gate, now: float) -> None:
@@ -243,17 +243,17 @@ class State:
             return
         at = gate.open_at(now)
         if at <= now:
-            self._through(gate)
+            self._through(gate.waiters)
         else:
             self.set_timer(gate, at)
 
     def poke_all(self, gate: Gate) -> None:
         """Let all in line at a gate through, to look for themselves."""
         while gate.waiters:
-            self._through(gate)
+            self._through(gate.waiters)
 
-    def _through(self, gate: Gate) -> None:
-        work, rank = gate.waiters.pop()
+    def _through(self, waiters: Line) -> None:
+        work, rank = waiters.pop()
         work.gates[rank] = None
         self.line.push(work, rank)
 
@@ -265,7 +265,7 @@ class State:
         for pool in source.pools:
             for other in pool.sources:
                 if other.waiters:
-                    self._through(other)
+                    self._through(other.waiters)
                     return
 
     def unstick_destination(self, destination: Destination) -> None:
@@ -353,6 +353,14 @@ class State:
         work.waiting -= len(lane.items)
         if not share.members:
             work.shares.pop(share.job.facts.id, None)
+            self.tidy(work)
+
+    def tidy(self, work: Work) -> None:
+        """Forget a work that has nothing any more."""
+        if not (work.shares or work.sessions or any(work.in_line)):
+            works = work.site.works
+            if works.get(work.pool.name) is work:
+                del works[work.pool.name]
 
     def want_load(self, lane: Lane) -> None:
         """Ask for more ids when a lane's window runs low."""
@@ -516,6 +524,7 @@ class State:
         if site.provider is not None:
             self.poke(site.provider, now)
         self.poke_source(path.source, now)
+        self.tidy(session.work)
         self._forget_site(site)
 
     def not_idle(self, session: Session) -> None:

@@ -1,0 +1,114 @@
+"""Provider profiles: who is who, what they ask, and who says so."""
+
+import tomllib
+
+import pytest
+
+from ekiden.errors import ConfigError
+from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.layers import Layer, LimitSet, effective
+from ekiden.shaping.providers import OURS, Provider, Providers
+
+PROVIDERS = Providers.load()
+
+
+@pytest.mark.parametrize(
+    ("destination", "hosts", "name"),
+    [
+        ("gmail.com", [], "gmail"),
+        ("company.example", ["aspmx.l.google.com", "alt1.aspmx.l.google.com"], "gmail"),
+        ("company.example", ["ASPMX.L.GOOGLE.COM."], "gmail"),
+        ("company.example", ["aspmx.l.google.com", "mx.backup.example"], None),
+        ("company.example", ["company-example.mail.protection.outlook.com"], "microsoft365"),
+        ("hotmail.co.uk", ["hotmail-co-uk.olc.protection.outlook.com"], "outlook"),
+        ("yahoo.co.uk", ["mx-eu.mail.am0.yahoodns.net"], "yahoo"),
+        ("yahoo.co.jp", ["mx1.mail.yahoo.co.jp"], "yahoo-jp"),
+        ("docomo.ne.jp", ["mfsmax.docomo.ne.jp"], "docomo"),
+        ("ezweb.ne.jp", ["lsean.ezweb.ne.jp"], "au"),
+        ("d.vodafone.ne.jp", [], "softbank"),
+        ("example.org", ["notgoogle.com"], None),
+        ("example.org", [], None),
+    ],
+)
+def test_who_is_who(destination: str, hosts: list[str], name: str | None) -> None:
+    found = PROVIDERS.match(destination, hosts)
+    assert (found.name if found else None) == name
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS), ids=lambda provider: provider.name)
+def test_every_number_has_a_source_and_every_profile_can_match(provider: Provider) -> None:
+    assert provider.mx or provider.destinations
+    assert provider.limits.messages_per_session is not None
+    for key, source in provider.sources:
+        assert len(source) > 10, key
+    for pattern in provider.destinations:
+        found = PROVIDERS.match(pattern.replace("*", "x"), [])
+        assert found is provider, "shadowed"
+
+
+def test_nobody_published_is_marked_as_ours() -> None:
+    sources = dict(PROVIDERS["ocn"].sources)
+    assert all(source.startswith(OURS) for source in sources.values())
+    assert not dict(PROVIDERS["yahoo"].sources)["messages_per_session"].startswith(OURS)
+
+
+def test_an_operators_own_lie_over_them() -> None:
+    own = Providers.parse(
+        tomllib.loads(
+            '[gmail]\nlimits.provider_sessions = { value = 50, source = "our contact" }\n'
+            '[corp]\nmx = [".corp.example"]\nlimits.sessions = { value = 2, source = "ours" }\n'
+        ),
+        "my.toml",
+    )
+    merged = PROVIDERS.overlaid(own)
+    gmail = merged["gmail"]
+    assert gmail.limits.provider_sessions == 50
+    assert gmail.limits.messages_per_session == 50
+    assert dict(gmail.sources)["provider_sessions"] == "our contact"
+    found = merged.match("a.example", ["mx1.corp.example"])
+    assert found is not None
+    assert found.name == "corp"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[x]\nmxs = [".a"]', "'mxs' is no key"),
+        ("[x]\nlimits.sesions = { value = 1, source = 's' }", "'sesions' is no limit"),
+        ("[x]\nlimits.sessions = 3", "a limit is"),
+        ("[x]\nlimits.sessions = { value = 0, source = 's' }", "no positive whole number"),
+        ("[x]\nlimits.sessions = { value = true, source = 's' }", "no positive whole number"),
+        ("[x]\nlimits.messages = { value = ['9'], source = 's' }", "is no rate"),
+        ("[x]\nlimits.tls = { value = 'maybe', source = 's' }", "is no TLS policy"),
+        ('[x]\nmx = [""]', "is no host name"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_its_place(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        Providers.parse(tomllib.loads(text), "my.toml")
+    assert caught.value.where.startswith("my.toml, [x]")
+
+
+def test_the_later_layer_wins_and_is_named() -> None:
+    default = Layer("default", "", LimitSet(sessions=10, messages_per_session=100, size=1000))
+    own = Layer("destination", "gmail.com", LimitSet(messages_per_session=30, sessions=8))
+    found = effective([own, PROVIDERS["gmail"].layer(), default])
+    assert found.site_caps() == Caps(sessions=8, messages_per_session=30)
+    assert found.provider_caps() == Caps(sessions=5)
+    assert found.destination_caps() == Caps()
+    told = {key: (value, layer) for key, value, layer in found.explain()}
+    assert told["messages_per_session"] == ("30", "destination gmail.com")
+    assert told["provider_sessions"] == ("5", "provider gmail")
+    assert told["size"] == ("1,000", "default")
+    assert told["messages"] == ("no limit", "")
+
+
+def test_rates_are_explained_in_words() -> None:
+    found = effective([PROVIDERS["yahoo-jp"].layer()])
+    assert found.site_caps().messages == (Rate(10, 1.0),)
+    assert ("messages", "10 per second", "provider yahoo-jp") in found.explain()
+
+
+def test_an_unknown_layer_is_refused() -> None:
+    with pytest.raises(ValueError, match="moon"):
+        effective([Layer("moon", "", LimitSet())])
