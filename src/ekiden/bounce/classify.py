@@ -13,6 +13,7 @@ Contract: `classify` never raises and takes bounded time; the same input gives t
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ _BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stag
 # RFC 3463 section 3.2: these are about the sender's address, whatever the words name.
 _OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "4.1.7", "4.1.8"})
 _AFTER_RCPT: Final = frozenset({Stage.DATA, Stage.BODY})
+_MADE_MAX: Final = 4096
+_ALWAYS: Final = frozenset({""})  # a word that every text is taken to have
 _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
     2: ("delivered", "the reply is positive"),
     4: ("temporary", "a temporary failure whose words no rule knows"),
@@ -43,7 +46,8 @@ _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-_Test = tuple[Rule, Finder | None]  # a rule with one of its phrases
+# A rule, its providers, words of which one is needed beside the anchor, one of its phrases.
+_Test = tuple[Rule, tuple[str, ...], frozenset[str], Finder | None]
 
 
 class Classifier:
@@ -57,6 +61,7 @@ class Classifier:
         self.rules: Final = rules.rules
         self._lists: Final = Lists(rules.lists)
         self._providers: Final = Providers(rules.providers)
+        self._made: dict[tuple[str, str, bool], Verdict] = {}
         self._tests: list[_Test] = []
         self._by_word: dict[str, list[int]] = {}
         self._by_status: dict[str, list[int]] = {}
@@ -74,7 +79,9 @@ class Classifier:
                     self._by_word.setdefault(word, []).append(len(self._tests))
                 if not anchors:
                     self._spaceless.append(len(self._tests))
-                self._tests.append((rule, phrase.finder(counts)))
+                finder = phrase.finder(counts)
+                need = finder.second(anchors)
+                self._tests.append((rule, rule.spec.providers, need, finder))
             if not rule.phrases:
                 self._index_bare(rule)
         self._anchors: Final = frozenset(self._by_word)
@@ -82,7 +89,7 @@ class Classifier:
     def _index_bare(self, rule: Rule) -> None:
         """A rule without phrases is found by its status, or, having none, tried always."""
         number = len(self._tests)
-        self._tests.append((rule, None))
+        self._tests.append((rule, rule.spec.providers, _ALWAYS, None))
         if rule.spec.enhanced:
             for status in rule.spec.enhanced:
                 self._by_status.setdefault(status, []).append(number)
@@ -111,24 +118,24 @@ class Classifier:
         return self._verdict(rule, provider, reading, context.reply)
 
     def _verdict(self, rule: Rule, provider: str, reading: Reading, reply: str) -> Verdict:
-        spec = rule.spec
-        klass, action, why = spec.klass, rule.action, spec.why
-        if spec.after_data and _is_late(reading):
-            klass = spec.after_data
-            action, why = CLASSES[klass].action, CLASSES[klass].meaning
-        after = wait.asked(reading.text, reading.words, reply) if action in _WAITS else None
-        return Verdict(
-            klass=klass,
-            action=action,
-            rule=spec.name,
-            provider=provider or spec.provider,
-            why=why,
-            retry_after=spec.retry_after if after is None else after,
-            listing=self._listing(reading, reply, spec.klass),
-        )
+        late = bool(rule.spec.after_data) and _is_late(reading)
+        # Most verdicts are one of a few hundred; making one anew costs a tenth of the whole.
+        key = (rule.spec.name, provider, late)
+        verdict = self._made.get(key)
+        if verdict is None:
+            verdict = _plain(rule, provider, late=late)
+            if len(self._made) < _MADE_MAX:
+                self._made[key] = verdict
+        if verdict.action in _WAITS and reading.numbers:
+            after = wait.asked(reading.text, reading.words, reply)
+            if after is not None:
+                verdict = replace(verdict, retry_after=after)
+        if verdict.klass == "blocklisted_ip":
+            verdict = replace(verdict, listing=self._lists.named(reading.words, reply))
+        return verdict
 
     def _match(self, reading: Reading, provider: str) -> Rule | None:
-        text, words = reading.text, reading.words
+        text, words = reading.text, reading.words | _ALWAYS
         numbers: set[int] = set(self._otherwise)
         for word in words & self._anchors:
             numbers.update(self._by_word[word])
@@ -139,18 +146,31 @@ class Classifier:
             for form in _status_forms(status):
                 numbers.update(self._by_status.get(form, ()))
         for number in sorted(numbers):
-            rule, finder = self._tests[number]
+            rule, providers, need, finder = self._tests[number]
+            # Two cheap questions turn most candidates away; a call costs more than both.
+            if words.isdisjoint(need) or (providers and provider not in providers):
+                continue
             if (
-                not (rule.spec.providers and provider not in rule.spec.providers)
-                and (finder is None or finder.found(text, words))
+                (finder is None or finder.found(text, words))
                 and _holds(rule, reading, provider)
                 and not any(one.found(text, words) for one in self._unless[rule.spec.name])
             ):
                 return rule
         return None
 
-    def _listing(self, reading: Reading, reply: str, klass: str) -> Listing | None:
-        return self._lists.named(reading.words, reply) if klass == "blocklisted_ip" else None
+
+def _plain(rule: Rule, provider: str, *, late: bool) -> Verdict:
+    """What a rule says, but for what only the reply itself knows."""
+    spec = rule.spec
+    klass = spec.after_data if late else spec.klass
+    return Verdict(
+        klass=klass,
+        action=CLASSES[klass].action,
+        rule=spec.name,
+        provider=provider or spec.provider,
+        why=CLASSES[klass].meaning if late else spec.why,
+        retry_after=spec.retry_after,
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -133,6 +133,10 @@ class Finder:
         self._pattern = "" if phrase.is_one_word else phrase.pattern
         self._regex: re.Pattern[str] | None = None  # compiled when first needed: most never are
 
+    def second(self, anchors: frozenset[str]) -> frozenset[str]:
+        """The smallest needed set beside the anchors; the empty word if there is none."""
+        return next((one for one in self._needs if one != anchors), frozenset({""}))
+
     def found(self, text: str, words: frozenset[str]) -> bool:
         """Whether the phrase is in `text`, whose words are `words`."""
         for one in self._needs:

@@ -81,6 +81,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
         stage: Where it came, None if neither given nor told in the text.
         foreign: Whether there is a letter outside ASCII.
         quotes: Whether it quotes an address.
+        numbers: Whether a number is among the words.
     """
 
     text: str
@@ -90,6 +91,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     stage: Stage | None
     foreign: bool
     quotes: bool
+    numbers: bool
 
 
 def stage_of(name: str) -> Stage | None:
@@ -122,12 +124,14 @@ def read(text: str, code: int = 0, enhanced: str = "", stage: Stage | None = Non
     finder = _WITH_QUOTES if "@" in text or "http" in text else _PLAIN
     words: list[str] = []
     statuses: list[str] = []
+    numbers = False
     mine = str(code)
     for token in finder.findall(text):
         if token.isalpha():
             words.append(token)
         elif token != mine:
             _special(token, mine, words, statuses)
+            numbers = numbers or token[0].isdigit()
     return Reading(
         f" {' '.join(words)} ",
         frozenset(words),
@@ -136,6 +140,7 @@ def read(text: str, code: int = 0, enhanced: str = "", stage: Stage | None = Non
         stage,
         foreign,
         "@" in text,
+        numbers,
     )
 
 
