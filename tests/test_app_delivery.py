@@ -14,7 +14,7 @@ import pytest
 from dkim_oracle import verdicts
 from ekiden import app as ekiden_app
 from ekiden.config import load
-from ekiden.queue.model import JobState
+from ekiden.queue.model import JobState, State
 from ekiden.sink.record import read_record
 from stage import Stage, longest_run
 
@@ -141,7 +141,7 @@ async def test_pause_resume_and_cancel(tmp_path: Path) -> None:
         job = await app.queue.job("slow")
         await until(lambda: app.scheduler.snapshot(app.clock.now()).sessions > 0)
         app.job_changed(await app.queue.pause_job(job.id))
-        await until(lambda: app.scheduler.snapshot(app.clock.now()).in_hand == 0)
+        await until(lambda: quiet(app, job.id))
         paused = (await app.queue.job(job.id)).counts
         await asyncio.sleep(0.5)
         assert (await app.queue.job(job.id)).counts == paused
@@ -156,6 +156,10 @@ async def test_pause_resume_and_cancel(tmp_path: Path) -> None:
     assert fates["delivered"] > 0
     assert fates.total() == 80
     assert stage.disagreements("slow") == []
+
+
+async def quiet(app: ekiden_app.App, job_id: int) -> bool:
+    return not (await app.queue.job(job_id)).counts[State.SENDING]
 
 
 async def more(app: ekiden_app.App, job_id: int, before: object) -> bool:
