@@ -1,6 +1,6 @@
 """How fast a job of many recipients is taken, and what that does to the event loop.
 
-    .venv/bin/python bench/intake.py [--rows 1000000] [--json FILE]
+    .venv/bin/python -m bench.intake [--rows 1000000] [--json FILE]
 
 Prints rows per second for parsing and checking alone (one thread), then for the whole way from
 new/ to an open job in a queue on disk, with the lag of the event loop meanwhile: a task that sleeps
@@ -76,7 +76,7 @@ async def lag(samples: list[float]) -> None:
 
 
 async def whole_way(
-    place: Path, recipients: Path, rows: int, batch: int = 10_000
+    place: Path, recipients: Path, rows: int, batch: int = 8000
 ) -> dict[str, float]:
     spool = Spool.open(place / "spool")
     database = await Database.open(place / "ekiden.db")

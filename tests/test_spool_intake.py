@@ -39,7 +39,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 
 def intake(spool: Spool, queue: Any, **options: Any) -> Intake:
-    chosen = IntakeOptions(**{"batch": 2, "retry": 0.01, **options})
+    chosen = IntakeOptions(**{"batch": 2, "window": 4, "retry": 0.01, **options})
     return Intake(spool, queue, chosen, clock=lambda: NOW)
 
 
@@ -425,7 +425,7 @@ async def test_a_full_disk_stops_intake_which_says_so_and_goes_on(
     taking = Intake(
         spool,
         unwilling,
-        IntakeOptions(batch=4, retry=0.02, scan=0.02),
+        IntakeOptions(batch=4, window=8, retry=0.02, scan=0.02),
         opened=lambda _: accepted.set(),
     )
     running = asyncio.create_task(taking.run())

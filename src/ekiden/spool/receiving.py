@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -34,6 +35,8 @@ from ekiden.spool.recipients import Batch
 T = TypeVar("T")
 
 LOG: Final = structlog.get_logger("ekiden.spool")
+
+_SHEAVES: Final = 8
 
 # Trouble of the machine, which passes; any other OSError is about the job's own files.
 _MACHINE: Final = frozenset(
@@ -74,7 +77,8 @@ class IntakeOptions:
         rest: A direct write is complete when it has not changed for so long.
         scan: `new/` is looked at this often even when nothing was heard of it.
         retry: Wait so long after the disk or the queue refused, then try again.
-        batch: Recipients per insertion.
+        batch: Recipients per insertion, at most.
+        window: Recipients held in memory at a time; there are two windows.
         workers: Files received at the same time, besides one job directory.
         free: Less free space than this, and nothing is taken.
         lifetime: A delivery is tried for so long after its time to be sent has come.
@@ -86,7 +90,8 @@ class IntakeOptions:
     rest: float = 2.0
     scan: float = 2.0
     retry: float = 5.0
-    batch: int = 10_000
+    batch: int = 8000
+    window: int = 50_000
     workers: int = 4
     free: int = 64 * 1024 * 1024
     lifetime: float = 3 * 86_400.0
@@ -210,32 +215,34 @@ class Receiver:
         await self._move(name, Folder.DONE)
 
     async def _insert(self, name: str, loaded: Loaded, log: RefusalLog) -> JobFacts:
-        rows = _Rows(loaded.batches, log, self._options.batch)
-        first = await _to_the_end(rows.pull)
+        rows = _Rows(loaded.batches, log, self._options)
+        window = await _to_the_end(rows.pull)
         now = self._clock()
         job = self._new_job(name, loaded, now)
-        if rows.ended:
-            _some(first, log, name)
+        if rows.ended and len(window) <= 1:
+            _some(window, log, name)
             await _to_the_end(partial(_seal, loaded, log))
-            return await self._queue.submit_job(replace(job, refused=log.count), first, now)
+            job = replace(job, refused=log.count)
+            return await self._queue.submit_job(job, window[0], now)
         job_id = await self._queue.add_job(job)
         try:
-            await self._pour(job_id, first, rows)
+            await self._pour(job_id, window, rows)
             await _to_the_end(partial(_seal, loaded, log))
             return await self._queue.open_job(job_id, self._clock(), refused=log.count)
         except Exception:
             await self._queue.abandon_job(job_id)
             raise
 
-    async def _pour(self, job_id: int, batch: list[NewDelivery], rows: "_Rows") -> None:
-        """Insert batch after batch, each while the next one is being parsed."""
-        while batch:
+    async def _pour(self, job_id: int, window: list[list[NewDelivery]], rows: "_Rows") -> None:
+        """Insert window after window, each while the next one is being parsed."""
+        while window:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
             try:
-                await self._queue.add_deliveries(job_id, batch)
+                for batch in window:
+                    await self._queue.add_deliveries(job_id, batch)
             finally:
                 await asyncio.wait([following])
-            batch = following.result()
+            window = following.result()
 
     def _new_job(self, name: str, loaded: Loaded, now: float) -> NewJob:
         spec = loaded.spec
@@ -288,37 +295,57 @@ async def _to_the_end(step: Callable[[], T]) -> T:
 
 
 class _Rows:
-    """A job's recipients in batches of about `size`, refused rows written on the way."""
+    """A job's recipients, a window of them at a time; refused rows are written on the way.
 
-    def __init__(self, batches: Iterator[Batch], log: RefusalLog, size: int) -> None:
+    A window comes as sheaves: each holds the rows of some of the destinations, so that inserting it
+    touches few pages of the queue. Rows in the order of the file touch those of every destination
+    in every batch: with 5,000 of them 16 instead of 11 us of insertion per row (bench/intake.py).
+    """
+
+    def __init__(self, batches: Iterator[Batch], log: RefusalLog, options: IntakeOptions) -> None:
         self._batches = batches
         self._log = log
-        self._size = size
+        self._window = options.window
+        self._size = options.batch
         self._count = 0
         self.ended = False
 
-    def pull(self) -> list[NewDelivery]:
-        """Return the next rows; an empty list is the end. Runs on a thread."""
-        rows: list[NewDelivery] = []
-        for batch in self._batches:
-            rows += batch.rows
+    def pull(self) -> list[list[NewDelivery]]:
+        """Return the next rows in batches; an empty list is the end. Runs on a thread."""
+        sheaves: list[list[NewDelivery]] = [[] for _ in range(_SHEAVES)]
+        before = self._count
+        while not self.ended and self._count - before < self._window:
+            batch = next(self._batches, None)
+            if batch is None:
+                self.ended = True
+                break
             self._log.add(batch.refused)
+            for row in batch.rows:
+                sheaves[hash(row.destination) % _SHEAVES].append(row)
             self._count += len(batch.rows)
             if self._count > limits.RECIPIENTS:
                 raise JobError.one(
                     f"A job takes at most {limits.RECIPIENTS:,} recipients.",
                     remedy="split it into several jobs",
                 )
-            if len(rows) >= self._size:
-                return rows
             time.sleep(0)  # lets the event loop have the interpreter lock between two blocks
-        self.ended = True
-        return rows
+        if self._count - before <= self._size:
+            rows = sorted(chain.from_iterable(sheaves), key=_row)
+            return [rows] if rows else []
+        return [
+            sheaf[start : start + self._size]
+            for sheaf in sheaves
+            for start in range(0, len(sheaf), self._size)
+        ]
 
 
-def _some(rows: list[NewDelivery], log: RefusalLog, name: str) -> None:
+def _row(row: NewDelivery) -> int:
+    return row.row
+
+
+def _some(window: list[list[NewDelivery]], log: RefusalLog, name: str) -> None:
     """Refuse a job that has nobody to be sent to."""
-    if rows:
+    if window:
         return
     if log.first is None:
         raise JobError.one("There are no recipients.", where=shown(name))
