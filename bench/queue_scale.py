@@ -1,6 +1,6 @@
 """How the queue behaves with N deliveries in it.
 
-    python bench/queue_scale.py 5000000 [--destinations 300] [--merge-columns 5] [--keep DIR]
+    python bench/queue_scale.py 5000000 [--destinations 300] [--merge-columns 5] [--folder DIR]
 
 Prints intake rows/s (through add_deliveries, durable), claim + settle messages/s on that queue and
 on one of 5,000, resident memory, and the time from opening the database to the first window, in a
@@ -18,6 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+# The first place searched is this folder, where bench/ekiden.py would hide the package (or, with
+# -m, the working directory, which is not needed either).
+sys.path.remove(sys.path[0])
 
 from ekiden.queue.model import (
     Attempt,
@@ -160,24 +164,27 @@ def report(what: str, figure: str) -> None:
     print(f"{what:<34}{figure}", flush=True)
 
 
-async def measure(path: Path, number: int, destinations: int, columns: int) -> float:
-    database = await Database.open(path)
-    queue = Queue(database)
-    speed = await intake(queue, number, destinations, columns, "job")
-    report(f"intake of {number:,}", f"{speed:,.0f} rows/s")
+async def measure(folder: Path, number: int, shape: tuple[int, int]) -> None:
+    """Fill a large and a small queue, then drain from both in turn: the machine's moods cancel."""
+    large = await Database.open(folder / "large" / "queue.db")
+    queue = Queue(large)
+    report(f"intake of {number:,}", f"{await intake(queue, number, *shape, 'job'):,.0f} rows/s")
     report("resident now, peak", "{:.0f} MiB, {:.0f} MiB".format(*resident_mib()))
-    rates = []
+    small = await Database.open(folder / "small" / "queue.db")
+    rates: list[tuple[float, float]] = []
     for again in range(ROUNDS):
-        rates.append(await drain(queue, DRAINED))
-        if number == DRAINED and again < ROUNDS - 1:
-            await intake(queue, number, destinations, columns, f"refill {again}")
-    rate = statistics.median(rates)
-    report(f"claim + settle with {number:,}", f"{rate:,.0f} messages/s")
+        await intake(Queue(small), DRAINED, *shape, f"refill {again}")
+        rates.append((await drain(Queue(small), DRAINED), await drain(queue, DRAINED)))
+    for which, queued in enumerate((DRAINED, number)):
+        rate = statistics.median(pair[which] for pair in rates)
+        report(f"claim + settle with {queued:,}", f"{rate:,.0f} messages/s")
+    ratio = statistics.median(of_large / of_small for of_small, of_large in rates)
+    report("large / small, median of rounds", f"{ratio:.2f}")
     report("resident now, peak", "{:.0f} MiB, {:.0f} MiB".format(*resident_mib()))
-    sizes = {p.name: p.stat().st_size / 2**20 for p in sorted(path.parent.iterdir())}
+    sizes = {p.name: p.stat().st_size / 2**20 for p in sorted((folder / "large").iterdir())}
     report("files", ", ".join(f"{name} {size:,.0f} MiB" for name, size in sizes.items()))
-    await database.close()
-    return rate
+    await small.close()
+    await large.close()
 
 
 def main() -> None:
@@ -185,21 +192,19 @@ def main() -> None:
     parser.add_argument("number", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--destinations", type=int, default=300)
     parser.add_argument("--merge-columns", type=int, default=5)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--folder", type=Path, help="where the databases are made, for a time")
     parser.add_argument("--restart", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.restart:
         asyncio.run(restart(options.restart))
         return
-    with tempfile.TemporaryDirectory(dir=options.keep) as folder:
-        small, large = Path(folder) / "small", Path(folder) / "large"
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        for name in ("large", "small"):
+            (Path(folder) / name).mkdir()
         shape = (options.destinations, options.merge_columns)
-        rates = {}
-        for path, number in ((small, DRAINED), (large, options.number)):
-            path.mkdir()
-            rates[number] = asyncio.run(measure(path / "queue.db", number, *shape))
-        report("large / small", f"{rates[options.number] / rates[DRAINED]:.2f}")
-        subprocess.run([sys.executable, __file__, "--restart", str(large / "queue.db")], check=True)
+        asyncio.run(measure(Path(folder), options.number, shape))
+        path = str(Path(folder) / "large" / "queue.db")
+        subprocess.run([sys.executable, __file__, "--restart", path], check=True)
 
 
 if __name__ == "__main__":
