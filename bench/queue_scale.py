@@ -101,6 +101,7 @@ async def drain(queue: Queue, number: int) -> float:
         windows = await queue.windows(requests, now)
         found = [items for items in windows.values() if items]
         if not found:
+            await queue.park(dict.fromkeys(cursor))
             cursor = {
                 lane.id: (0.0, 0)
                 for lane in await queue.lanes_due(now, (float("-inf"), 0), 20, Priority.BULK)
