@@ -15,6 +15,8 @@ FILLED = {
     "pattern": "*.example.com",
     "address": "a@example.com",
     "entries": (requests.SuppressionView(address="a@example.com", reason="manual"),),
+    "raw": b"From: \xff\r\n\r\n",
+    "scope": "sender:example.com",
 }
 
 

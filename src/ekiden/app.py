@@ -3,6 +3,7 @@
 ```
 build:  database -> queue -> scheduler, resolver, dialler, composer, conclusions -> dispatcher
         spool -> intake      events -> exporter      control socket -> Control(live = this)
+        listener, mailbox -> returned mail -> queue     results -> standings -> stops
 run:    services (settler, event exporter)  outlive  work (intake, dispatcher, upkeep)
 end:    TERM -> work is cancelled -> the dispatcher lets transactions end (delivery.drain)
              -> everything settled -> events written -> socket, spool, database closed -> exit 0
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -30,6 +32,7 @@ import structlog
 import uvloop
 
 from ekiden import __version__, settings
+from ekiden.bounce.model import Verdict
 from ekiden.config import Config, load
 from ekiden.control.notify import Notifier
 from ekiden.control.requests import EngineView
@@ -38,20 +41,25 @@ from ekiden.control.service import Control
 from ekiden.engine.capsbook import CapsBook
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composer
-from ekiden.engine.conclude import Conclusions
+from ekiden.engine.conclude import Conclusions, Journey
 from ekiden.engine.dialler import Dialler
 from ekiden.engine.dispatcher import Dispatcher, Parts
 from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.scheduler import Scheduler
 from ekiden.engine.settler import Settler
 from ekiden.engine.signing import SigningThreads
-from ekiden.errors import EkidenError
+from ekiden.errors import EkidenError, UnavailableError
 from ekiden.events.exporter import Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import EventType
+from ekiden.inbound.doors import Doors
+from ekiden.inbound.imap import Poller
+from ekiden.inbound.intake import Intake as ReturnedMail
+from ekiden.inbound.intake import Taken
+from ekiden.inbound.listener import Listener
 from ekiden.lists.suppression import Suppressions
-from ekiden.queue.model import JobFacts, Settlement
+from ekiden.queue.model import Claimed, JobFacts, JobState, Settlement
 from ekiden.queue.queue import Queue
 from ekiden.shaping.providers import Providers
 from ekiden.spool.intake import Intake
@@ -59,6 +67,7 @@ from ekiden.spool.jobspec import JobSpec
 from ekiden.spool.layout import Spool
 from ekiden.spool.report import Reporter
 from ekiden.spool.sweep import sweep
+from ekiden.standing import Standings
 from ekiden.store.database import Database
 from ekiden.upkeep import Upkeep, UpkeepOptions
 
@@ -67,6 +76,7 @@ _log = structlog.get_logger()
 SWITCH_INTERVAL: Final = 0.001  # seconds; a thread that parses a million rows yields this often
 _LAG_EVERY: Final = 0.1
 _REPORT_EVERY: Final = 0.5
+_REFUSED_EVERY: Final = 5.0
 _SUSPENSIONS_EVERY: Final = 20.0
 _SHOWN: Final = 20  # deliveries in doubt that are named in the log
 
@@ -103,12 +113,24 @@ class App:
         self._jobs: dict[int, JobFacts] = {}
         self._suspensions_due = asyncio.Event()
         self._settler = Settler(self._write_results, self._results_written)
+        identifiers = settings.identifiers(config)
+        provider_of = settings.provider_of()
+        self.standings = Standings(
+            self.queue,
+            settings.reputation(config),
+            now=self.clock.now,
+            provider_of=provider_of,
+            stop=self._stop_scope,
+            release=self._release_scope,
+            told=self._told,
+        )
         self._caps = CapsBook(config, Providers.load())
         self._composer = Composer(
             self.queue,
             self._jobs,
             settings.signers(config),
             sets=settings.sets(config),
+            identifiers=identifiers,
             threads=threads,
             now=self.clock.now,
         )
@@ -126,6 +148,7 @@ class App:
                 now=self.clock.now,
                 dice=random.random,
                 settle=self._settler.put,
+                blocked=self._blocked,
             ),
             settler=self._settler,
             sources=settings.sources(config),
@@ -161,9 +184,33 @@ class App:
         self.reporter = Reporter(
             spool, self.queue, done=self.job_changed, clock=self.clock.now, poll=_REPORT_EVERY
         )
+        self.returned = ReturnedMail(
+            self.queue,
+            settings.classifier(config),
+            identifiers,
+            volume=config.reputation.volume,
+            provider_of=provider_of,
+            happened=self._mail_returned,
+            blocked=self.standings.blocked,
+        )
+        self.listener = Listener(
+            [(place.address, place.port) for place in config.inbound.listen],
+            Doors(self.returned, config.inbound.feedback),
+            settings.listener(config),
+            clock=self.clock.now,
+            refused=self.returned.refused,
+        )
+        mailbox = settings.imap(config)
+        self.mailbox = None if mailbox is None else Poller(mailbox, self._take_returned)
         self.control = ControlServer(
             config.control.socket,
-            Control(self.queue, self.suppressions, live=self, clock=self.clock.now),
+            Control(
+                self.queue,
+                self.suppressions,
+                live=self,
+                clock=self.clock.now,
+                returned=lambda: self.returned,
+            ),
         )
 
     # --- running ----------------------------------------------------------------------------------
@@ -181,7 +228,7 @@ class App:
                 services.create_task(self._settler.run(), name="settler"),
                 services.create_task(self.exporter.run(), name="events"),
             ]
-            async with self.control, asyncio.TaskGroup() as group:
+            async with self.listener, self.control, asyncio.TaskGroup() as group:
                 work = [
                     group.create_task(self.dispatcher.run(), name="dispatcher"),
                     group.create_task(self.intake.run(), name="intake"),
@@ -189,7 +236,11 @@ class App:
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self._watch_suspensions(), name="suspensions"),
                     group.create_task(self._measure_lag(), name="lag"),
+                    group.create_task(self.standings.run(), name="standings"),
+                    group.create_task(self._count_refused(), name="refused mail"),
                 ]
+                if self.mailbox is not None:
+                    work.append(group.create_task(self.mailbox.run(), name="bounce mailbox"))
                 ready()
                 await stop.wait()
                 for task in work:
@@ -198,6 +249,8 @@ class App:
                 task.cancel()
         await self.reporter.report_ended()
         await self._save_learned()
+        await self.standings.round()
+        await self.returned.flush(self.clock.now())
         await self.exporter.drain()
 
     async def _recover(self) -> None:
@@ -219,11 +272,13 @@ class App:
                 remedy="each is an in_doubt event in the event log",
             )
         await self._recall_learned()
+        await self.standings.begin()
 
     async def _write_results(self, settlements: Sequence[Settlement]) -> None:
         await self.queue.settle(settlements, self.clock.now())
 
-    def _results_written(self, _: Sequence[Settlement]) -> None:
+    def _results_written(self, settlements: Sequence[Settlement]) -> None:
+        self.standings.note(settlements)
         self.exporter.wake()
 
     async def _save_learned(self) -> None:
@@ -261,7 +316,8 @@ class App:
         )
 
     def _other_trouble(self) -> str:
-        return self.intake.trouble or self.reporter.trouble or self.exporter.trouble
+        mailbox = "" if self.mailbox is None else self.mailbox.trouble
+        return self.intake.trouble or self.reporter.trouble or self.exporter.trouble or mailbox
 
     def why(self, destination: str) -> str:
         """Return why a destination's mail waits; "" when it does not."""
@@ -272,6 +328,8 @@ class App:
 
     def job_changed(self, job: JobFacts) -> None:
         """Hear that a job was opened, paused, resumed, cancelled or finished."""
+        if job.state is JobState.OPEN and self.standings.holds(job):
+            job = replace(job, state=JobState.PAUSED)  # at once here; the queue follows
         self.dispatcher.job_changed(job)
         self.exporter.wake()
 
@@ -306,6 +364,69 @@ class App:
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
 
+    # --- what comes back, and what it stops -------------------------------------------------------
+
+    async def _take_returned(self, raw: bytes) -> Taken:
+        return await self.returned.take(raw, "", self.clock.now())
+
+    def _mail_returned(self, taken: Taken) -> None:
+        self.metrics.returned(taken.outcome)
+        if taken.delivery:
+            self.exporter.wake()
+            self.standings.changed()
+
+    async def _count_refused(self) -> None:
+        while True:
+            await asyncio.sleep(_REFUSED_EVERY)
+            try:
+                await self.returned.flush(self.clock.now())
+            except UnavailableError as error:
+                _log.warning("refused mail is not counted", error=str(error))
+
+    def _blocked(self, claimed: Claimed, verdict: Verdict, journey: Journey, reply: str) -> None:
+        """Alert the operator: a receiver refuses our address or name."""
+        listing = verdict.listing
+        told = [f"{verdict.provider or journey.site}: {verdict.why}"]
+        if listing is not None:
+            told += [f"list {listing.name or 'not named'}", listing.ip, listing.url]
+        detail = "; ".join(filter(None, told))
+        scope = f"source:{journey.source}"
+        self.standings.blocked(scope, detail if listing else f"{detail}; {reply}", claimed.job_id)
+
+    def _told(self) -> None:
+        self.exporter.wake()
+
+    async def _stop_scope(self, scope: str, reason: str) -> None:
+        kind, _, name = scope.partition(":")
+        if kind == "source":
+            self._set_sources()
+        elif kind == "provider":
+            self.scheduler.suspend(name, float("inf"), f"stopped: {reason}", self.clock.now())
+        else:
+            for job in await self.queue.stop_jobs(scope):
+                self.dispatcher.job_changed(job)
+        self.dispatcher.poke()
+
+    def _release_scope(self, scope: str) -> None:
+        kind, _, name = scope.partition(":")
+        if kind == "source":
+            self._set_sources()
+        elif kind == "provider":
+            self.scheduler.unsuspend(name, self.clock.now())
+        self.dispatcher.look()
+        self.dispatcher.poke()
+
+    def _set_sources(self) -> None:
+        """Give the scheduler the sources that are not stopped."""
+        facts = settings.source_facts(self.config)
+        stopped = self.standings.stopped
+        left = [one for one in facts if f"source:{one.name}" not in stopped]
+        self.scheduler.set_sources(left, self.clock.now())
+
+    def scope_resumed(self, scope: str) -> None:
+        """Hear that a person resumed what had been stopped."""
+        self.standings.resumed(scope)
+
     # --- reload -----------------------------------------------------------------------------------
 
     def reload(self) -> None:
@@ -316,13 +437,16 @@ class App:
             config = load(self.path)
             signer = settings.signers(config)
             classifier = settings.classifier(config)
+            identifiers = settings.identifiers(config)
         except EkidenError as error:
             _log.error("the new configuration is refused; the old one stays", error=str(error))
             return
         fixed = settings.needs_restart(self.config, config)
         if fixed:
             _log.warning("these keys need a restart to change", keys=fixed)
-        self._composer.reconfigure(signer, settings.sets(config))
+        self._composer.reconfigure(signer, settings.sets(config), identifiers)
+        self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
+        self.standings.reconfigure(settings.reputation(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))
         self.dispatcher.reconfigure(
             settings.resolver(config, self.clock.now),
@@ -330,8 +454,8 @@ class App:
             settings.sources(config),
             CapsBook(config, Providers.load()).facts,
         )
-        self.scheduler.set_sources(settings.source_facts(config), self.clock.now())
         self.config = config
+        self._set_sources()
         _log.info("configuration reloaded", file=str(self.path))
 
 

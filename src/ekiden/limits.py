@@ -85,3 +85,15 @@ CONTROL_WRITE_TIMEOUT: Final = 30.0  # until the peer has taken a line
 CONTROL_PART_TIMEOUT: Final = 1.0  # to hear out a peer that is being hung up on
 CONTROL_ANSWER_TIMEOUT: Final = 600.0  # cancelling a job of millions takes a while
 CONTROL_ANSWER_BYTES: Final = 16 * 1024 * 1024  # one line of an answer
+
+# --- Mail that comes back ------------------------------------------------------------------------
+INBOUND_KEPT_BYTES: Final = 512 * 1024  # of a returned mail that are read; what matters comes first
+INBOUND_COMMANDS: Final = 200  # in one session
+INBOUND_BAD_COMMANDS: Final = 5  # in one session, then 421
+INBOUND_TRANSACTIONS: Final = 50  # in one session
+INBOUND_RECIPIENTS: Final = 10  # in one transaction; a bounce has one
+INBOUND_HOPS: Final = 100  # Received fields; RFC 5321 section 6.3 says at least 100
+INBOUND_ADDRESSES: Final = 40  # of a mail's header that are looked at
+INBOUND_AT_ONCE: Final = 4  # mails that are read at the same time
+IMAP_MESSAGES: Final = 500  # taken in one round
+IMAP_TIMEOUT: Final = 60.0  # of the connection, and of each answer

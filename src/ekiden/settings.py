@@ -4,12 +4,15 @@ Rooms define their own small option types and know nothing of the file; the file
 them. Here they meet.
 """
 
+import functools
 import pwd
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from ekiden.bounce.classify import Classifier
+from ekiden.bounce.identifiers import Identifiers
 from ekiden.config import Config
 from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.dkim.keys import Key, load_key
@@ -26,8 +29,15 @@ from ekiden.engine.schedule.facts import SchedulerOptions, SourceFacts
 from ekiden.engine.sources import Source, own_addresses
 from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import ConfigError, RefusedError
-from ekiden.queue.queue import QueueOptions
+from ekiden.inbound.conversation import ListenerOptions
+from ekiden.inbound.imap import ImapOptions
+from ekiden.inbound.intake import Intake
+from ekiden.inbound.keys import load_keys
+from ekiden.inbound.listener import server_context
+from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.providers import Providers
+from ekiden.shaping.reputation import ReputationOptions
 from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
 from ekiden.spool.jobspec import JobSpec
@@ -238,6 +248,99 @@ def classifier(config: Config) -> Classifier:
     return Classifier.load(config.bounce.rules)
 
 
+def return_keys(config: Config) -> Path:
+    """Return the file of the secrets that sign return addresses."""
+    return config.inbound.keys or config.queue.path.with_name("return.keys")
+
+
+def identifiers(config: Config) -> Identifiers:
+    """Return what makes and verifies the marks of messages; makes the keys on first use.
+
+    Raises:
+        ConfigError: Others may read the keys, or the file holds none.
+        UnavailableError: The file cannot be read or made.
+    """
+    inbound = config.inbound
+    return Identifiers(load_keys(return_keys(config)), inbound.return_domain, inbound.lifetime)
+
+
+def reputation(config: Config) -> ReputationOptions:
+    """Return the thresholds of bounce and complaint rates."""
+    one = config.reputation
+    return ReputationOptions(
+        volume=one.volume,
+        least=one.least,
+        healthy_bounces=one.healthy_bounces,
+        healthy_complaints=one.healthy_complaints,
+        warn_bounces=one.warn_bounces,
+        warn_complaints=one.warn_complaints,
+        stop_bounces=one.stop_bounces,
+        stop_complaints=one.stop_complaints,
+        job_first=one.job_first,
+    )
+
+
+def provider_of() -> Callable[[str, str], str]:
+    """Return what names the provider of (MX host, destination); "" for nobody known."""
+    providers = Providers.load()
+
+    @functools.lru_cache(maxsize=10_000)
+    def name(host: str, destination: str) -> str:
+        found = providers.match(destination, (host,) if host else ())
+        return found.name if found else ""
+
+    return name
+
+
+def returned_mail(config: Config, queue: Queue) -> Intake:
+    """Return the intake of returned mail for a command that has opened the queue itself."""
+    return Intake(
+        queue,
+        classifier(config),
+        identifiers(config),
+        volume=config.reputation.volume,
+        provider_of=provider_of(),
+    )
+
+
+def listener(config: Config) -> ListenerOptions:
+    """Return the limits of the listener for returned mail.
+
+    Raises:
+        ConfigError: Its certificate cannot be used.
+    """
+    inbound = config.inbound
+    tls = None
+    if inbound.tls_certificate is not None and inbound.tls_key is not None:
+        tls = server_context(inbound.tls_certificate, inbound.tls_key)
+    return ListenerOptions(
+        hostname=hostname(config),
+        size=inbound.size,
+        connections=inbound.connections,
+        connections_per_peer=inbound.connections_per_peer,
+        idle=inbound.idle,
+        session=inbound.session,
+        tls=tls,
+    )
+
+
+def imap(config: Config) -> ImapOptions | None:
+    """Return which mailbox is asked for bounces; None if none is."""
+    one = config.inbound.imap
+    if not one.host or one.password_file is None:
+        return None
+    return ImapOptions(
+        host=one.host,
+        port=one.port,
+        tls=one.tls,
+        user=one.user,
+        password_file=one.password_file,
+        folder=one.folder,
+        done=one.done,
+        interval=one.interval,
+    )
+
+
 def database(config: Config) -> DatabaseOptions:
     """Return how the database is run."""
     return DatabaseOptions(
@@ -304,7 +407,7 @@ def _known(key: str, name: str, names: Sequence[str]) -> None:
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections that differ and are only read at start."""
-    fixed = ("spool", "queue", "paths", "events", "control", "log")
+    fixed = ("spool", "queue", "paths", "events", "control", "log", "inbound")
     changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
     if old.dkim.threads != new.dkim.threads:
         changed.append("dkim.threads")

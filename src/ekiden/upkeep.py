@@ -91,6 +91,7 @@ class Upkeep:
             folded = await self._queue.fold(now, self._options.keep)
             self._fold_at = now + (0.0 if folded else _FOLD_EVERY)
             await self._save()
+            await self._queue.forget_reports(now)
         if now >= self._sweep_at and self._options.keep_answers:
             self._sweep_at = now + _SWEEP_EVERY
             await asyncio.to_thread(self._sweep, now - self._options.keep_answers)

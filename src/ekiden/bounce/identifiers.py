@@ -2,18 +2,18 @@
 
 | mark | where it comes back | proof |
 |---|---|---|
-| envelope sender `b-TOKEN@RETURN_DOMAIN` | the recipient of a bounce; Return-Path of what is returned | signed |
+| envelope sender `b-TOKEN@DOMAIN` | bounce recipient; Return-Path in the returned header | signed |
 | `X-Ekiden-Ref: r-TOKEN` | in the returned header | signed |
 | `Message-ID` | in the returned header, in provider tools | none: it only helps people |
 | `Feedback-ID` | Gmail's Postmaster Tools, by campaign | none |
 
-Both tokens are made by `verp.ReturnAddresses`, under different domains, so that one cannot stand for
-the other. **Contract.** A report is believed if at least one signed identifier in it verifies, no
-identifier in it is forged or expired, and all of them name the same delivery; it then says something
-about that delivery's recipient and nobody else.
+Both tokens are made by `verp.ReturnAddresses`, under different domains, so that one cannot stand
+for the other. **Contract.** A report is believed if at least one signed identifier in it verifies,
+no identifier in it is forged or expired, and all of them name the same delivery; it then says
+something about that delivery's recipient and nobody else.
 
-Gmail reads `Feedback-ID: a:b:c:SenderId`: up to three identifiers and a sender of 5 to 15 characters
-that stays the same over all of its mail; a message's DKIM signature must cover the field
+Gmail reads `Feedback-ID: a:b:c:SenderId`: up to three identifiers and a sender of 5 to 15
+characters that stays the same over all of its mail; a message's DKIM signature must cover the field
 (https://support.google.com/a/answer/6254652).
 """
 
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ekiden.bounce.verp import Refusal, Returned, ReturnAddresses
+from ekiden.bounce.verp import Refusal, ReturnAddresses, Returned
 
 REFERENCE: Final = "X-Ekiden-Ref"
 FEEDBACK_ID: Final = "Feedback-ID"
@@ -42,7 +42,9 @@ class Doubt(StrEnum):
     UNSIGNED = "unsigned"  # nothing in it was ever ours
     FORGED = "forged"
     EXPIRED = "expired"
-    SWAPPED = "swapped"  # its identifiers, or its identifier and its recipient, do not belong together
+    SWAPPED = (
+        "swapped"  # its identifiers, or its identifier and its recipient, do not belong together
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,7 @@ class Identifiers:
             return Doubt.SWAPPED
         return min(found, key=lambda one: one.expires_at)
 
-    def _of_references(
-        self, references: Iterable[str], now: float
-    ) -> Iterable[Returned | Refusal]:
+    def _of_references(self, references: Iterable[str], now: float) -> Iterable[Returned | Refusal]:
         for reference in references:
             if value := reference.strip():
                 answer = self._references.verify(f"{value}@{_REFERENCES}", now=now)
@@ -122,12 +122,15 @@ def feedback_id(campaign: str, configuration_set: str, kind: str, sender: str) -
     """Return the value of Feedback-ID.
 
     Args:
-        campaign: The job's name; what is not ASCII is left out, a digest stands in for an empty one.
+        campaign: The job's name; what is not ASCII is left out, a digest stands for an empty one.
         configuration_set: Its set, "" for the default.
         kind: `bulk` or `transactional`.
         sender: The From domain.
     """
-    parts = (_plain(campaign)[:_CAMPAIGN] or _digest(campaign), _plain(configuration_set)[:_CAMPAIGN])
+    parts = (
+        _plain(campaign)[:_CAMPAIGN] or _digest(campaign),
+        _plain(configuration_set)[:_CAMPAIGN],
+    )
     name = _plain(sender)
     if not _SENDER_LEAST <= len(name) <= _SENDER_MOST:
         name = _digest(sender)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -67,7 +68,9 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
             await asyncio.sleep(PAUSE)
             continue
         try:
-            yield Control.over(database)
+            from ekiden import settings  # noqa: PLC0415 - only when no daemon answers
+
+            yield Control.over(database, returned=partial(settings.returned_mail, config))
         finally:
             await database.close()
         return

@@ -26,6 +26,8 @@ COMMANDS: Final = (
     "queue",
     "suspend",
     "suppressions",
+    "inbound",
+    "reputation",
     "submit",
     "config",
     "dkim",

@@ -7,6 +7,7 @@ its options as arguments: only `app`, `control` and `cli` see a `Config`.
 from ekiden.config.load import BadConfigError, Problem, load, loads
 from ekiden.config.pattern import first_match, matches, wrong_pattern
 from ekiden.config.render import example, reference, show
+from ekiden.config.returning import Imap, Inbound, Listen, Reputation
 from ekiden.config.schema import (
     Bounce,
     Config,
@@ -55,7 +56,10 @@ __all__ = [
     "Dns",
     "EventType",
     "Events",
+    "Imap",
+    "Inbound",
     "Limits",
+    "Listen",
     "Log",
     "Nameserver",
     "Network",
@@ -63,6 +67,7 @@ __all__ = [
     "Problem",
     "QueueSettings",
     "Rate",
+    "Reputation",
     "Route",
     "SiteLimits",
     "Source",

@@ -28,6 +28,8 @@ def check(config: Config) -> Iterator[Found]:
     yield from _pools(config)
     yield from _routes(config)
     yield from _delivery(config)
+    yield from _inbound(config)
+    yield from _reputation(config)
     if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
         yield Found(
             ("control", "socket"),
@@ -114,11 +116,47 @@ def _routes(config: Config) -> Iterator[Found]:
                 )
 
 
+def _inbound(config: Config) -> Iterator[Found]:
+    inbound = config.inbound
+    if (inbound.tls_certificate is None) != (inbound.tls_key is None):
+        key = "tls_certificate" if inbound.tls_key is None else "tls_key"
+        yield Found(("inbound", key), "tls_certificate and tls_key belong together")
+    if inbound.listen and not inbound.return_domain and not inbound.feedback:
+        what = "nothing would be accepted there"
+        yield Found(("inbound", "listen"), what, "set return_domain or feedback")
+    for position, address in enumerate(inbound.feedback):
+        local, _, domain = address.rpartition("@")
+        if not local or not domain or " " in address:
+            yield Found(("inbound", "feedback", position), "is no mail address")
+    imap = inbound.imap
+    if imap.host and not (imap.user and imap.password_file is not None):
+        path = ("inbound", "imap", "password_file" if imap.user else "user")
+        yield Found(path, "a mailbox needs user and password_file")
+    if imap.host and imap.tls == "off" and not _is_local(imap.host):
+        yield Found(("inbound", "imap", "tls"), "the password would be sent in the clear")
+
+
+def _reputation(config: Config) -> Iterator[Found]:
+    one = config.reputation
+    for kind, warn, stop in (
+        ("bounces", one.warn_bounces, one.stop_bounces),
+        ("complaints", one.warn_complaints, one.stop_complaints),
+    ):
+        if stop < warn:
+            yield Found(("reputation", f"stop_{kind}"), f"is below warn_{kind}")
+    if one.least > 2 * one.volume:
+        yield Found(("reputation", "least"), "is more than a rate is ever over", "raise volume")
+
+
 def _local(route: Route) -> bool:
-    if normal(route.host) == "localhost":
+    return _is_local(route.host)
+
+
+def _is_local(host: str) -> bool:
+    if normal(host) == "localhost":
         return True
     try:
-        return ipaddress.ip_address(route.host).is_loopback
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

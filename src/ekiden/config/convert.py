@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from ekiden.config import keys, units
 from ekiden.config.pattern import wrong_pattern
+from ekiden.config.returning import Listen
 from ekiden.config.sending import Nameserver
 from ekiden.text import printable
 
@@ -146,7 +147,9 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
     if type_ is units.Rate:
         return _parsed(value, units.parse_rate)
     if type_ is Nameserver:
-        return _nameserver(value)
+        return Nameserver(*_place(value, "53", "127.0.0.1:53", least=1))
+    if type_ is Listen:
+        return Listen(*_place(value, "25", "0.0.0.0:25", least=0))
     if type_ is not str:
         return _ip(value, type_)
     if key.unit == "pattern" and (wrong := wrong_pattern(value)):
@@ -190,9 +193,9 @@ def _loose_network(value: str) -> str:
         return ""
 
 
-def _nameserver(value: str) -> Nameserver:
-    """Return "ADDRESS", "V4:PORT" or "[V6]:PORT" as a nameserver."""
-    host, port = value, "53"
+def _place(value: str, port: str, example: str, *, least: int) -> tuple[str, int]:
+    """Return "ADDRESS", "V4:PORT" or "[V6]:PORT" as an address and a port."""
+    host = value
     if value.startswith("["):
         host, _, port = value[1:].partition("]:")
     elif value.count(":") == 1:
@@ -201,12 +204,15 @@ def _nameserver(value: str) -> Nameserver:
         address = str(ipaddress.ip_address(host))
     except ValueError:
         address = ""
-    if not address or not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) <= 65_535:
-        what = (
-            f'expected an address with or without port, such as "127.0.0.1:53", got {show(value)}'
-        )
+    if (
+        not address
+        or not port.isascii()
+        or not port.isdigit()
+        or not least <= int(port[:6]) <= 65_535
+    ):
+        what = f'expected an address with or without port, such as "{example}", got {show(value)}'
         raise WrongValueError(what)
-    return Nameserver(address, int(port))
+    return address, int(port)
 
 
 def is_host(value: str) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 
 from ekiden.config import keys, units
 from ekiden.config.convert import bounds
+from ekiden.config.returning import Listen
 from ekiden.config.schema import Config
 from ekiden.config.sending import Backoff, Nameserver
 
@@ -177,6 +178,7 @@ def _word(type_: Any, key: keys.Key, *, plural: bool = False) -> str:
         Path: "path",
         units.Rate: "rate",
         Nameserver: "address with port",
+        Listen: "address with port",
         IPv4Address: "IP address",
         IPv6Address: "IPv6 address",
         IPv4Network: "network",
@@ -197,7 +199,7 @@ def toml(value: Any, key: keys.Key) -> str:
             for field in keys.fields(Backoff)
         )
         return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, Nameserver):
+    if isinstance(value, Nameserver | Listen):
         shown = f"[{value.address}]" if ":" in value.address else value.address
         return _quoted(f"{shown}:{value.port}")
     if isinstance(value, tuple):

@@ -1,6 +1,7 @@
 """Every key of the configuration: its type, default, unit, meaning and reason, in one place.
 
-This file has the sections about what is kept, `sending.py` those about how mail leaves.
+This file has the sections about what is kept, `sending.py` those about how mail leaves,
+`returning.py` those about what comes back.
 
 `config.toml` and `docs/configuration.md` are generated from here (`python -m ekiden.config`), and
 `load` reads a file against it. A section's docstring is its introduction in both. To add a key, add
@@ -17,6 +18,7 @@ import msgspec
 
 from ekiden.config.keys import Key
 from ekiden.config.pacing import Paths
+from ekiden.config.returning import Inbound, Reputation
 from ekiden.config.sending import (
     Delivery,
     Dkim,
@@ -38,6 +40,8 @@ EventType: TypeAlias = Literal[
     "suppressed",
     "cancelled",
     "in_doubt",
+    "complaint",
+    "alert",
 ]
 
 
@@ -163,6 +167,8 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
         "suppressed",
         "cancelled",
         "in_doubt",
+        "complaint",
+        "alert",
     )
     rotate: Annotated[
         int,
@@ -263,6 +269,8 @@ class Config(
     tls: Annotated[Tls, Key("Encryption.")] = Tls()
     dkim: Annotated[Dkim, Key("Signatures.")] = Dkim()
     bounce: Annotated[Bounce, Key("Replies and suppression.")] = Bounce()
+    inbound: Annotated[Inbound, Key("Mail that comes back.")] = Inbound()
+    reputation: Annotated[Reputation, Key("Rates that stop sending.")] = Reputation()
     configuration_sets: Annotated[
         dict[str, ConfigurationSet], Key("Named settings.", example="newsletter")
     ] = msgspec.field(default_factory=dict)

@@ -160,6 +160,36 @@ class ImportView(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[str, ...]  # why, one sentence for each that is no address
 
 
+class TakenView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a mail that came back."""
+
+    outcome: str
+    delivery: int = 0
+    recipient: str = ""
+    klass: str = ""
+    suppressed: str = ""  # the reason, if this mail did it
+
+
+class InboundView(msgspec.Struct, frozen=True, kw_only=True):
+    """How often returned mail came to an outcome."""
+
+    outcome: str
+    number: int
+    last_at: float
+
+
+class ReputationView(msgspec.Struct, frozen=True, kw_only=True):
+    """The rates of a scope, and how it stands."""
+
+    scope: str
+    standing: str
+    sent: float
+    bounce_rate: float
+    complaint_rate: float
+    reason: str
+    since: float
+
+
 # --- Requests -----------------------------------------------------------------------------------
 
 
@@ -275,6 +305,34 @@ class RemoveSuppression(Question[int], frozen=True):
     reason: str = ""
 
 
+class TakeMail(Question[TakenView], frozen=True):
+    """Take a mail that came back."""
+
+    method: ClassVar[str] = "inbound.take"
+    raw: bytes  # its first limits.INBOUND_KEPT_BYTES
+    rcpt: str = ""
+
+
+class InboundCounts(Question[list[InboundView]], frozen=True):
+    """What became of returned mail so far."""
+
+    method: ClassVar[str] = "inbound.status"
+
+
+class Reputations(Question[list[ReputationView]], frozen=True):
+    """How scopes stand, the worst first."""
+
+    method: ClassVar[str] = "reputation"
+    limit: int = 100
+
+
+class ResumeScope(Question[list[JobView]], frozen=True):
+    """Let a stopped scope send again; answers with the jobs that go on."""
+
+    method: ClassVar[str] = "reputation.resume"
+    scope: str
+
+
 REQUESTS: dict[str, type[_Request]] = {
     kind.method: kind
     for kind in (
@@ -293,5 +351,9 @@ REQUESTS: dict[str, type[_Request]] = {
         ListSuppressions,
         AddSuppressions,
         RemoveSuppression,
+        TakeMail,
+        InboundCounts,
+        Reputations,
+        ResumeScope,
     )
 }

@@ -7,13 +7,15 @@ named transition of the queue, after which the engine is told what changed.
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache, partial
 from typing import Any, Final, Protocol, cast
 
 from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.views import delivery_view, job_view, suppression_view
-from ekiden.errors import NotFoundError, RefusedError
+from ekiden.errors import NotFoundError, RefusedError, UnavailableError
+from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.message.addresses import AddressError, parse_address
 from ekiden.queue.model import JobFacts, JobState
@@ -44,6 +46,10 @@ class Live(Protocol):
         """Hear that a suspension was made or lifted."""
         ...
 
+    def scope_resumed(self, scope: str) -> None:
+        """Hear that what had been stopped may send again."""
+        ...
+
 
 class Control:
     """Answers requests.
@@ -53,6 +59,7 @@ class Control:
         suppressions: The addresses that are not mailed.
         live: The running engine; None when there is none.
         clock: UNIX seconds.
+        returned: Makes or gives the intake of returned mail; None if there is none.
     """
 
     def __init__(
@@ -62,11 +69,13 @@ class Control:
         *,
         live: Live | None = None,
         clock: Callable[[], float] = time.time,
+        returned: Callable[[], ReturnedMail] | None = None,
     ) -> None:
         self._queue = queue
         self._suppressions = suppressions
         self._live = live
         self._clock = clock
+        self._returned = returned
         self._questions: dict[type, Callable[[Any], Awaitable[Any]]] = {
             requests.Status: self._status,
             requests.Jobs: self._jobs,
@@ -82,12 +91,30 @@ class Control:
             requests.Suspensions: self._suspensions,
             requests.AddSuppressions: self._add_suppressions,
             requests.RemoveSuppression: self._remove_suppression,
+            requests.TakeMail: self._take_mail,
+            requests.InboundCounts: self._inbound_counts,
+            requests.Reputations: self._reputations,
+            requests.ResumeScope: self._resume_scope,
         }
 
     @classmethod
-    def over(cls, database: Database, *, live: Live | None = None) -> "Control":
-        """Return a `Control` over an open database."""
-        return cls(Queue(database), Suppressions(database), live=live)
+    def over(
+        cls,
+        database: Database,
+        *,
+        live: Live | None = None,
+        returned: Callable[[Queue], ReturnedMail] | None = None,
+    ) -> "Control":
+        """Return a `Control` over an open database.
+
+        Args:
+            database: The database.
+            live: The running engine, if any.
+            returned: Makes the intake of returned mail when it is first needed.
+        """
+        queue = Queue(database)
+        make = None if returned is None else cache(partial(returned, queue))
+        return cls(queue, Suppressions(database), live=live, returned=make)
 
     async def ask(self, request: Question[T]) -> T:
         """Answer a question.
@@ -139,6 +166,13 @@ class Control:
 
     async def _resume_job(self, request: requests.ResumeJob) -> requests.JobView:
         job = await self._queue.job(request.job)
+        # Resuming a job that its own bounces stopped is the person's decision about these, too.
+        scope = f"job:{job.id}"
+        resumed = await self._queue.resume_scope(scope, self._clock())
+        if resumed is not None and self._live:
+            self._live.scope_resumed(scope)
+        if resumed:
+            return self._changed(resumed[0])
         return self._changed(await self._queue.resume_job(job.id))
 
     async def _cancel_job(self, request: requests.CancelJob) -> requests.JobView:
@@ -262,6 +296,52 @@ class Control:
                 return
             last = page[-1]
             left = None if left is None else left - len(page)
+
+    # --- What comes back ---------------------------------------------------------------------
+
+    async def _take_mail(self, request: requests.TakeMail) -> requests.TakenView:
+        if self._returned is None:
+            raise UnavailableError("returned mail is not taken here")
+        taken = await self._returned().take(request.raw, request.rcpt, self._clock())
+        return requests.TakenView(
+            outcome=taken.outcome,
+            delivery=taken.delivery,
+            recipient=taken.recipient,
+            klass=taken.klass,
+            suppressed=taken.suppressed,
+        )
+
+    async def _inbound_counts(self, _: requests.InboundCounts) -> list[requests.InboundView]:
+        return [
+            requests.InboundView(outcome=one.outcome, number=one.number, last_at=one.last_at)
+            for one in await self._queue.inbound_counts()
+        ]
+
+    async def _reputations(self, request: requests.Reputations) -> list[requests.ReputationView]:
+        return [
+            requests.ReputationView(
+                scope=one.scope,
+                standing=one.standing,
+                sent=one.tally.sent,
+                bounce_rate=one.tally.bounce_rate,
+                complaint_rate=one.tally.complaint_rate,
+                reason=one.reason,
+                since=one.since,
+            )
+            for one in await self._queue.reputations(limit=min(request.limit, ROWS_MOST))
+        ]
+
+    async def _resume_scope(self, request: requests.ResumeScope) -> list[requests.JobView]:
+        jobs = await self._queue.resume_scope(request.scope, self._clock())
+        if jobs is None:
+            raise NotFoundError(
+                "this is not stopped",
+                where=printable(request.scope, 300),
+                remedy="list what is with: ekiden reputation",
+            )
+        if self._live:
+            self._live.scope_resumed(request.scope)
+        return [self._changed(job) for job in jobs]
 
 
 def _reason(text: str) -> Reason:

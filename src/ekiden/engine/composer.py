@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
 from ekiden.engine.signing import SigningThreads
 from ekiden.errors import EkidenError
@@ -82,6 +83,7 @@ class _Play:
     compiled: Compiled
     signer: Signer | None
     key: str  # the job's part of its deliveries' Message-IDs
+    feedback_id: str
 
 
 class Composer:
@@ -92,6 +94,7 @@ class Composer:
         jobs: The jobs in play.
         signer: Finds the signer for a set of domains; None where none of them has a key.
         sets: Configuration sets by name.
+        identifiers: Makes the marks by which reports are believed.
         threads: Where signatures are made.
         now: The engine's clock.
     """
@@ -103,6 +106,7 @@ class Composer:
         signer: Callable[[Sequence[str]], Signer | None],
         *,
         sets: Mapping[str, SetOptions],
+        identifiers: Identifiers,
         threads: SigningThreads,
         now: Callable[[], float],
     ) -> None:
@@ -110,6 +114,7 @@ class Composer:
         self._jobs = jobs
         self._signer = signer
         self._sets = sets
+        self._identifiers = identifiers
         self._threads = threads
         self._now = now
         self._plays: OrderedDict[int, asyncio.Task[_Play]] = OrderedDict()
@@ -122,10 +127,12 @@ class Composer:
         self,
         signer: Callable[[Sequence[str]], Signer | None],
         sets: Mapping[str, SetOptions],
+        identifiers: Identifiers,
     ) -> None:
-        """Take over the keys and sets of a new configuration."""
+        """Take over the keys, sets and marks of a new configuration."""
         self._signer = signer
         self._sets = sets
+        self._identifiers = identifiers
         self._plays.clear()
 
     def wants_tls(self, job_id: int) -> bool:
@@ -144,9 +151,10 @@ class Composer:
         """
         try:
             play = await self._play(claimed.job_id)
+            now = self._now()
             rendered = play.compiled.render(
                 Recipient(claimed.recipient, _merge_decoder.decode(claimed.merge)),
-                Marks(message_id(play.key, claimed.id, play.facts.from_domain), self._now()),
+                self._marks(play, claimed, now),
                 seven_bit=seven_bit,
             )
             message = await self._sign(play, rendered)
@@ -155,8 +163,27 @@ class Composer:
         except EkidenError as error:
             return Unrenderable(str(error), permanent=False)
         return Composed(
-            play.facts.mail_from, message, len(message), rendered.eight_bit, rendered.smtputf8
+            self._mail_from(play, claimed, now),
+            message,
+            len(message),
+            rendered.eight_bit,
+            rendered.smtputf8,
         )
+
+    def _marks(self, play: _Play, claimed: Claimed, now: float) -> Marks:
+        return Marks(
+            message_id(play.key, claimed.id, play.facts.from_domain),
+            now,
+            (
+                (REFERENCE, self._identifiers.reference(claimed.id, now)),
+                (FEEDBACK_ID, play.feedback_id),
+            ),
+        )
+
+    def _mail_from(self, play: _Play, claimed: Claimed, now: float) -> str:
+        """Return the signed return address, or the job's own; a null sender stays null."""
+        own = play.facts.mail_from
+        return (own and self._identifiers.return_address(claimed.id, now)) or own
 
     async def _sign(self, play: _Play, rendered: Rendered) -> bytes:
         if play.signer is None:
@@ -184,7 +211,10 @@ class Composer:
         content = decode(await self._queue.content(job_id))
         compiled = await asyncio.to_thread(compile_content, content)
         domains = self._set_of(facts).dkim or (facts.from_domain,)
-        return _Play(facts, compiled, self._signer(domains), job_key(facts.uid))
+        key = job_key(facts.uid)
+        kind = facts.priority.name.lower()
+        echoed = feedback_id(facts.name, facts.configuration_set, kind, facts.from_domain)
+        return _Play(facts, compiled, self._signer(domains), key, echoed)
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
         return self._sets.get(facts.configuration_set, SetOptions())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ekiden.bounce.classify import Classifier
-from ekiden.bounce.model import ReplyContext, Verdict
+from ekiden.bounce.model import Action, ReplyContext, Verdict
 from ekiden.engine.composer import Unrenderable
 from ekiden.engine.decide import (
     Bounce,
@@ -82,6 +82,7 @@ class Conclusions:
         now: The engine's clock.
         dice: A random number from 0 to 1.
         settle: Takes each settlement on its way to the queue.
+        blocked: Hears of each reply that blocks our address or name.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Conclusions:
         now: Callable[[], float],
         dice: Callable[[], float],
         settle: Callable[[Settlement], None],
+        blocked: Callable[[Claimed, Verdict, Journey, str], None] = lambda *_: None,
     ) -> None:
         self._classifier = classifier
         self.policy = policy
@@ -100,6 +102,7 @@ class Conclusions:
         self._now = now
         self._dice = dice
         self._settle = settle
+        self._blocked = blocked
 
     def reconfigure(self, classifier: Classifier, policy: RetryPolicy) -> None:
         """Take over the rules and the schedule of a new configuration."""
@@ -145,6 +148,8 @@ class Conclusions:
         settlement = _settlement(claimed, attempt, judged.decision, self._now())
         self._settle(settlement)
         verdict = judged.verdict
+        if verdict is not None and verdict.action is Action.BLOCKED_REPUTATION:
+            self._blocked(claimed, verdict, journey, attempt.reply)
         return Concluded(
             settlement,
             lesson(outcome, verdict),

@@ -17,13 +17,15 @@ from typing import Final, Protocol
 
 import structlog
 
-from ekiden.errors import EkidenError, UnavailableError
+from ekiden.errors import EkidenError, NotFoundError, UnavailableError
 from ekiden.events.log import EventLog
-from ekiden.events.model import Event, EventType, accepted, happened
+from ekiden.events.model import Event, EventType, accepted, alert, happened
 from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts
+from ekiden.queue.reports import Notice
 
 ATTEMPTS: Final = "events.attempts"
 ACCEPTED: Final = "events.accepted"
+NOTICES: Final = "events.notices"
 _JOBS_KNOWN: Final = 256
 
 
@@ -35,6 +37,9 @@ class Outbox(Protocol):
 
     async def accepted_after(self, after: int, limit: int) -> list[AcceptedRow]:
         """Return deliveries of opened jobs that come after `after`, in the order of opening."""
+
+    async def notices_after(self, seq: int, limit: int) -> list[Notice]:
+        """Return notices to the operator with a greater `seq`, in order."""
 
     async def job(self, key: int) -> JobFacts:
         """Return a job."""
@@ -138,6 +143,7 @@ class Exporter:
         came = more = await self._accepted()
         while more:
             more = await self._accepted()
+        came = await self._notices() or came
         seq = await self._outbox.mark(ATTEMPTS)
         records = await self._outbox.attempts_after(seq, self._options.batch)
         if not records:
@@ -156,6 +162,22 @@ class Exporter:
             await self._write([accepted(row, await self._job(row.job_id)) for row in rows])
         await self._outbox.set_mark(ACCEPTED, rows[-1].id)
         return True
+
+    async def _notices(self) -> bool:
+        after = await self._outbox.mark(NOTICES)
+        found = await self._outbox.notices_after(after, self._options.batch)
+        if not found:
+            return False
+        if EventType.ALERT in self._options.types:
+            await self._write([alert(one, await self._job_of(one)) for one in found])
+        await self._outbox.set_mark(NOTICES, found[-1].seq)
+        return True
+
+    async def _job_of(self, notice: Notice) -> JobFacts | None:
+        try:
+            return None if notice.job_id is None else await self._job(notice.job_id)
+        except NotFoundError:
+            return None
 
     async def _write(self, events: Sequence[Event]) -> None:
         wanted = [event for event in events if event.type in self._options.types]
@@ -177,7 +199,7 @@ class Exporter:
         return known
 
     async def _begin(self) -> None:
-        for reader in (ATTEMPTS, ACCEPTED):
+        for reader in (ATTEMPTS, ACCEPTED, NOTICES):
             # From now on the queue deletes nothing that this reader has not passed.
             await self._outbox.set_mark(reader, await self._outbox.mark(reader))
         await self._skip_written()

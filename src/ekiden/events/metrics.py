@@ -57,6 +57,12 @@ class Metrics:
         self._sign = Histogram(
             "ekiden_sign_seconds", "Time of one DKIM signature.", buckets=_SIGN, registry=where
         )
+        self._inbound = Counter(
+            "ekiden_inbound_mails",
+            "Mail that came back, by what became of it.",
+            ("outcome",),
+            registry=where,
+        )
         self._behind = Gauge(
             "ekiden_event_log_failing", "1 while the event log cannot be written.", registry=where
         )
@@ -87,6 +93,10 @@ class Metrics:
     def signed(self, seconds: float) -> None:
         """Note how long one signature took, in seconds."""
         self._sign.observe(seconds)
+
+    def returned(self, outcome: str) -> None:
+        """Count a mail that came back, by one of the names of `inbound.intake.Outcome`."""
+        self._inbound.labels(outcome).inc()
 
     def log_failing(self, *, failing: bool) -> None:
         """Say whether the event log can be written."""

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts, State
+from ekiden.queue.reports import COMPLAINT, REPORTED, Notice
 from ekiden.smtp.reply import Reply
 
 
@@ -29,6 +30,8 @@ class EventType(StrEnum):
     CANCELLED = "cancelled"  # a person cancelled it
     IN_DOUBT = "in_doubt"  # it may have arrived; tried again at `next_try`
     HELD = "held"  # it may have arrived, and a person decides
+    COMPLAINT = "complaint"  # the recipient reported it as spam
+    ALERT = "alert"  # something for the operator, about no single delivery: `scope` and `detail`
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -57,7 +60,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     seconds: float = 0.0
     next_try: str = ""
     in_doubt: bool = False
+    asynchronous: bool = False
     configuration_set: str = ""
+    scope: str = ""
+    detail: str = ""
 
 
 ALWAYS: Final = ("id", "time", "type", "job", "job_uid", "recipient", "destination")
@@ -95,6 +101,27 @@ def accepted(row: AcceptedRow, job: JobFacts) -> Event:
     )
 
 
+def alert(notice: Notice, job: JobFacts | None) -> Event:
+    """Return the event of a notice to the operator.
+
+    Args:
+        notice: The notice.
+        job: The job it is about, if any.
+    """
+    return Event(
+        id=f"n{notice.seq}",
+        time=stamp(notice.at),
+        type=EventType.ALERT,
+        job=job.name if job else "",
+        job_uid=job.uid if job else "",
+        recipient="",
+        destination="",
+        configuration_set=job.configuration_set if job else "",
+        scope=notice.scope,
+        detail=notice.detail,
+    )
+
+
 def happened(record: AttemptRecord, job: JobFacts) -> Event:
     """Return the event of one row of the queue's history.
 
@@ -106,6 +133,9 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         raise ValueError(f"history row {record.seq}: {record.fate} is not a fate")
     if kind is EventType.DEFERRED and record.in_doubt:
         kind = EventType.IN_DOUBT
+    outcome = record.attempt.outcome if record.attempt is not None else ""
+    if outcome == COMPLAINT:
+        kind = EventType.COMPLAINT
     common = Event(
         id=f"a{record.seq}",
         time=stamp(record.at),
@@ -118,6 +148,7 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         attempt=record.number,
         next_try="" if record.due_at is None else stamp(record.due_at),
         in_doubt=record.in_doubt,
+        asynchronous=outcome in {COMPLAINT, REPORTED},
         configuration_set=job.configuration_set,
     )
     attempt = record.attempt

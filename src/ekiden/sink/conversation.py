@@ -17,7 +17,7 @@ from ekiden.sink.behaviours import Behaviour, Do, behaviour_of
 from ekiden.sink.ledger import Ledger
 from ekiden.sink.profiles import GENERIC, Profile, Profiles, reply_lines
 from ekiden.sink.record import Line, Record
-from ekiden.sink.wire import Wire, text
+from ekiden.smtpd.wire import Wire, text
 
 # RFC 5321 section 4.1.2, leniently: Japanese carriers have addresses like a..b@docomo.ne.jp.
 _PATH: Final = re.compile(

@@ -1,4 +1,4 @@
-"""The wire of the sink: aiosmtpd's protocol with the loop, the caps and the speed that we need.
+"""The wire of an SMTP server: aiosmtpd's protocol with the loop, the caps and the speed we need.
 
 What is taken from aiosmtpd: the stream protocol, STARTTLS with its defence against injected
 commands, HELO, NOOP, VRFY, HELP. What is replaced, and why:
@@ -13,7 +13,8 @@ commands, HELO, NOOP, VRFY, HELP. What is replaced, and why:
 * The connection state of each class instance is its own: aiosmtpd keeps `command_size_limits` on
   the class and clears it for everybody at each new connection.
 
-`Conversation` (conversation.py) builds the mailbox simulator on it.
+The mailbox simulator (`sink/conversation.py`) and the listener for returned mail
+(`inbound/conversation.py`) are built on it.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ _UNKNOWN: Final = b"500 5.5.1 Error: command not recognized\r\n"
 _END: Final = b"\r\n.\r\n"
 _BEGINS: Final = tuple(_END[:length] for length in range(1, len(_END)))
 
-# aiosmtpd logs every command at INFO; the sink has its record for that.
+# aiosmtpd logs every command at INFO; who listens has a record or counters for that.
 logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
@@ -57,6 +58,8 @@ class Wire(SMTP):
     """
 
     line_length_limit = limits.SINK_BUFFER_BYTES
+    commands_most = limits.SINK_COMMANDS
+    bad_commands_most = limits.SINK_BAD_COMMANDS
 
     def __init__(
         self,
@@ -231,7 +234,7 @@ class Wire(SMTP):
                 self.transport.close()
 
     async def _commands(self) -> None:
-        left, bad = limits.SINK_COMMANDS, limits.SINK_BAD_COMMANDS
+        left, bad = self.commands_most, self.bad_commands_most
         while True:
             understood = False
             try:

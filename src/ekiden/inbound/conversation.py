@@ -1,0 +1,311 @@
+"""One session of the listener: commands, judged strictly, and mail handed to its taker.
+
+On the hardened wire (`smtpd.wire`): a command or a message with a bare CR or LF is refused (RFC
+5321 section 2.3.8; otherwise one sender's data could become another's commands), commands and
+messages have caps. Added here: connections in all and per peer, the session's length, recipients
+and messages per session, and RFC 5321 section 6.3: a mail that has been through a hundred hosts is
+in a loop. No recipient is taken but those that `Doors` knows; nothing is relayed and nothing is
+sent.
+
+A message is answered 250 only when what follows from it is on the disk; while the disk refuses,
+451: the other side comes again, and a report that had been half counted is then a duplicate.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import ssl
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from ekiden import limits
+from ekiden.errors import UnavailableError
+from ekiden.inbound.doors import Doors, Taker
+from ekiden.inbound.intake import Outcome
+from ekiden.inbound.meaning import outer_headers
+from ekiden.smtpd.wire import Wire, text
+
+_log = structlog.get_logger()
+# RFC 5321 section 4.1.2; a source route (appendix C) is accepted by nobody any more.
+_PATH: Final = re.compile(
+    rb'(?i:FROM|TO):\s*<((?:"(?:[^"\\\r\n]|\\.)*"|[^<>"\s@]+)@[^<>\s@]+|)>(?:\s+(.*))?\Z', re.DOTALL
+)
+_BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
+_V6_PREFIX: Final = 64  # one customer, one peer
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerOptions:
+    """The listener's limits.
+
+    Args:
+        hostname: What it calls itself.
+        size: The largest message, octets.
+        connections: Sessions at once.
+        connections_per_peer: From one address (IPv6: one /64).
+        idle: Seconds of silence, and for a message to come in, before the session is closed.
+        session: Seconds after which any session is.
+        tls: For STARTTLS; None offers none.
+    """
+
+    hostname: str
+    size: int = 10 * 1024 * 1024
+    connections: int = 200
+    connections_per_peer: int = 20
+    idle: float = 60.0
+    session: float = 600.0
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all sessions share.
+
+    Args:
+        options: The limits.
+        doors: Who takes mail.
+        clock: UNIX seconds.
+        refused: Counts a mail that was refused after RCPT.
+        running: The sessions' tasks.
+        peers: Sessions by peer.
+    """
+
+    options: ListenerOptions
+    doors: Doors
+    clock: Callable[[], float]
+    refused: Callable[[Outcome], None]
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+    peers: Counter[str] = field(default_factory=Counter)
+
+
+class Conversation(Wire):
+    """One session.
+
+    Args:
+        shared: What all sessions share.
+    """
+
+    commands_most = limits.INBOUND_COMMANDS
+    bad_commands_most = limits.INBOUND_BAD_COMMANDS
+
+    def __init__(self, shared: Shared) -> None:
+        options = shared.options
+        super().__init__(
+            hostname=options.hostname,
+            tls=options.tls,
+            size=options.size,
+            timeout=options.idle,
+            running=shared.running,
+        )
+        self._shared = shared
+        self._peer = ""
+        self._ehlo = False
+        self._sender: bytes | None = None
+        self._takers: list[tuple[str, Taker]] = []
+        self._transactions = 0
+        self._known = {
+            b"EHLO": self._on_ehlo,
+            b"HELO": self._on_helo,
+            b"STARTTLS": self._on_starttls,
+            b"MAIL": self._on_mail,
+            b"RCPT": self._on_rcpt,
+            b"DATA": self._on_data,
+            b"RSET": self._on_rset,
+            b"NOOP": self._on_noop,
+            b"VRFY": self._on_vrfy,
+            b"QUIT": self._on_quit,
+        }
+
+    # --- the session ---------------------------------------------------------------------------
+
+    async def _handle_client(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._shared.options.session):
+                await super()._handle_client()
+
+    async def greet(self) -> None:
+        """Greet, or say that there are too many."""
+        transport = self.transport
+        if transport is None:
+            return
+        options, shared = self._shared.options, self._shared
+        peer = peer_key(str((transport.get_extra_info("peername") or [""])[0]))
+        full = len(shared.running) > options.connections
+        if full or shared.peers[peer] >= options.connections_per_peer:
+            self.gather(b"421 4.3.2 Too many connections\r\n")
+            await self.hang_up()
+        self._peer = peer
+        shared.peers[peer] += 1
+        self.gather(f"220 {options.hostname} ESMTP\r\n".encode())
+        await self.flush()
+
+    def farewell(self) -> None:
+        """Give the place back."""
+        peer, self._peer = self._peer, ""
+        if peer:
+            self._shared.peers[peer] -= 1
+            if not self._shared.peers[peer]:
+                del self._shared.peers[peer]
+
+    async def command(self, verb: bytes, argument: bytes) -> bool:
+        """Answer one command."""
+        answer = self._known.get(verb)
+        if answer is None:
+            return False
+        if b"\r" in argument or b"\0" in argument:
+            self.gather(b"500 5.5.2 Error: bad syntax\r\n")
+            return False
+        await answer(argument)
+        return True
+
+    # --- commands ------------------------------------------------------------------------------
+
+    async def _on_ehlo(self, argument: bytes) -> None:
+        if not argument:
+            self.gather(b"501 5.5.4 Syntax: EHLO hostname\r\n")
+            return
+        self._begin()
+        self._ehlo = True
+        lines = [self.hostname, "PIPELINING", f"SIZE {self.size_limit}", "8BITMIME", "SMTPUTF8"]
+        lines.append("ENHANCEDSTATUSCODES")
+        if self.tls_context is not None and not self.secured:
+            lines.append("STARTTLS")
+        last = len(lines) - 1
+        for place, line in enumerate(lines):
+            self.gather(f"250{' ' if place == last else '-'}{line}\r\n".encode())
+
+    async def _on_helo(self, argument: bytes) -> None:
+        if not argument:
+            self.gather(b"501 5.5.4 Syntax: HELO hostname\r\n")
+            return
+        self._begin()
+        self._ehlo = True
+        self.gather(f"250 {self.hostname}\r\n".encode())
+
+    async def _on_starttls(self, argument: bytes) -> None:
+        if self.tls_context is None or self.secured or argument:
+            self.gather(b"503 5.5.1 Error: STARTTLS is not for now\r\n")
+            return
+        self._begin()
+        self._ehlo = False  # RFC 3207 section 4.2: all knowledge of the client is discarded
+        await self.smtp_STARTTLS("")
+
+    async def _on_rset(self, _argument: bytes) -> None:
+        self._begin()
+        self.gather(b"250 2.0.0 Ok\r\n")
+
+    async def _on_noop(self, _argument: bytes) -> None:
+        self.gather(b"250 2.0.0 Ok\r\n")
+
+    async def _on_vrfy(self, _argument: bytes) -> None:
+        self.gather(b"252 2.5.2 Send some mail\r\n")  # RFC 5321 section 7.3
+
+    async def _on_quit(self, _argument: bytes) -> None:
+        self.farewell()
+        self.gather(b"221 2.0.0 Bye\r\n")
+        await self.hang_up()
+
+    def _begin(self) -> None:
+        self._sender = None
+        self._takers = []
+
+    async def _on_mail(self, argument: bytes) -> None:
+        found = _PATH.match(argument)
+        if not self._ehlo or self._sender is not None:
+            self.gather(b"503 5.5.1 Error: bad sequence of commands\r\n")
+        elif found is None or argument[:1].upper() != b"F":
+            self.gather(b"501 5.5.4 Syntax: MAIL FROM:<address>\r\n")
+        elif wrong := self._parameters(found.group(2) or b""):
+            self.gather(wrong)
+        elif self._transactions >= limits.INBOUND_TRANSACTIONS:
+            self.gather(b"421 4.7.0 Too many messages in one session\r\n")
+            await self.hang_up()
+        else:
+            self._transactions += 1
+            self._sender = found.group(1)  # "" is a bounce's; nothing is ever sent to the others
+            self.gather(b"250 2.1.0 Ok\r\n")
+
+    def _parameters(self, raw: bytes) -> bytes:
+        for parameter in raw.upper().split():
+            key, _, value = parameter.partition(b"=")
+            if key == b"SIZE" and value.isdigit() and len(value) < 20:
+                if int(value) > self.size_limit:
+                    return b"552 5.3.4 Message size exceeds fixed limit\r\n"
+            elif not (
+                (key == b"BODY" and value in {b"7BIT", b"8BITMIME"})
+                or (key == b"SMTPUTF8" and not value)
+            ):
+                return b"555 5.5.4 MAIL FROM parameter not recognized\r\n"
+        return b""
+
+    async def _on_rcpt(self, argument: bytes) -> None:
+        found = _PATH.match(argument)
+        if self._sender is None:
+            self.gather(b"503 5.5.1 Error: need MAIL command\r\n")
+        elif found is None or argument[:1].upper() != b"T" or not found.group(1) or found.group(2):
+            self.gather(b"501 5.1.3 Syntax: RCPT TO:<address>\r\n")
+        elif len(self._takers) >= limits.INBOUND_RECIPIENTS:
+            self.gather(b"452 4.5.3 Too many recipients\r\n")
+        else:
+            rcpt = text(found.group(1))
+            taker = self._shared.doors.find(rcpt, self._shared.clock())
+            if taker is None:
+                self.gather(b"550 5.1.1 No such address here, or it has expired\r\n")
+            else:
+                self._takers.append((rcpt, taker))
+                self.gather(b"250 2.1.5 Ok\r\n")
+
+    # --- the message ---------------------------------------------------------------------------
+
+    async def _on_data(self, argument: bytes) -> None:
+        if argument:
+            self.gather(b"501 5.5.4 Syntax: DATA\r\n")
+            return
+        if self._sender is None or not self._takers:
+            # RFC 2920 section 3.1: with all recipients refused a client may still send DATA.
+            self.gather(b"554 5.5.1 Error: no valid recipients\r\n")
+            return
+        self.gather(b"354 End data with <CR><LF>.<CR><LF>\r\n")
+        message = await self.body()
+        self._reset_timeout()
+        takers = self._takers
+        self._begin()
+        self.gather(await self._answer(message, takers))
+
+    async def _answer(self, message: bytes | None, takers: list[tuple[str, Taker]]) -> bytes:
+        if message is None:
+            return b"552 5.3.4 Message size exceeds fixed limit\r\n"
+        if _BARE.search(message):
+            return b"554 5.6.0 Bare CR or LF (RFC 5321 section 2.3.8)\r\n"
+        if _hops(message) >= limits.INBOUND_HOPS:
+            self._shared.refused(Outcome.LOOP)
+            return b"554 5.4.6 Too many hops\r\n"
+        try:
+            for rcpt, taker in takers:
+                await taker(message, rcpt, self._shared.clock())
+        except UnavailableError as error:
+            _log.error("a returned mail cannot be written down", error=str(error))
+            return b"451 4.3.1 Not now, come again\r\n"
+        return b"250 2.0.0 Ok\r\n"
+
+
+def _hops(message: bytes) -> int:
+    return sum(name == "received" for name, _ in outer_headers(message).fields)
+
+
+def peer_key(host: str) -> str:
+    """Return whose connections are counted together: an IPv4 address, or an IPv6 /64."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, _V6_PREFIX), strict=False))
+    return str(address)

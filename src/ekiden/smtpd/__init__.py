@@ -1,0 +1,1 @@
+"""What every SMTP server of ours stands on: the hardened wire."""
