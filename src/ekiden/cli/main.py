@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "queue",
     "suspend",
     "suppressions",
+    "classify",
     "inbound",
     "reputation",
     "submit",
