@@ -1,6 +1,6 @@
 """What the scheduler costs per message: a million deliveries on a virtual clock.
 
-    python bench/scheduler.py [--messages 1000000] [--destinations 20000]
+    python -m bench.scheduler [--messages 1000000] [--destinations 20000]
 
 Destinations are sized like a real list: a few hold most of the mail (Zipf), many hold a handful.
 The queue behind it is arithmetic, so what is measured is the scheduler: the CPU time inside its

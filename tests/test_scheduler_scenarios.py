@@ -299,6 +299,42 @@ def test_dead_receivers_take_next_to_nothing_from_others() -> None:
     assert rate(30) > 0.95 * rate(0)
 
 
+@pytest.mark.parametrize("sites", [1, 10])
+def test_tarpits_take_next_to_nothing_from_others(sites: int) -> None:
+    def rate(tarpits: int) -> float:
+        world = World(
+            SchedulerOptions(caps=Caps(sessions=20)),
+            lambda name: SiteFacts(f"mx.{name}", site_caps=Caps(sessions=10)),
+            lambda name: Receiver(send=60.0) if "tar" in name else Receiver(),
+        )
+        world.check = False
+        world.steps_max = 500_000
+        world.add(job(1), {f"tar{n}.example": 1000 for n in range(tarpits)})
+        world.add(job(2), {f"good{n}.example": 2000 for n in range(20)})
+        world.run(100)
+        before = Counter(world.delivered)
+        world.run(100)
+        done = world.delivered - before
+        return sum(count for name, count in done.items() if "good" in name) / 100
+
+    alone = rate(0)
+    assert alone > 100
+    assert rate(sites) > 0.945 * alone
+
+
+def test_dead_receivers_leave_the_lanes_to_others() -> None:
+    world = World(
+        SchedulerOptions(caps=Caps(sessions=40), lanes_max=20),
+        receiver_of=lambda name: (
+            Receiver(dial=30.0, down=lambda _: True) if "dead" in name else Receiver()
+        ),
+    )
+    world.add(job(1), {f"dead{n}.example": 100 for n in range(200)})
+    world.add(job(2), {f"good{n}.example": 50 for n in range(40)})
+    world.run(900)
+    assert sum(world.delivered.values()) == 40 * 50
+
+
 def test_retry_after_is_honoured() -> None:
     scheduler = ready()
     session = opened(scheduler)

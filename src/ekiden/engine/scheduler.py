@@ -50,6 +50,7 @@ from ekiden.shaping.caps import Caps
 from ekiden.shaping.window import NEVER, Lesson
 
 REFUSE_AT_ONCE: Final = 200  # ids of a dead destination in one `Refuse`
+SHORT_FOR: Final = 10.0  # seconds for which slots count as short after somebody had to wait
 RESOLVE_AGAIN: Final = 30.0  # the least seconds that an answer serves, whatever its life
 
 
@@ -448,6 +449,7 @@ class Scheduler:
         if session_id == 0 or session is None:
             return
         path = session.path
+        path.seconds += 0.3 * (now - at - path.seconds)
         if lesson is Lesson.GOOD:
             session.carried = True
             if path.good(now):
@@ -483,6 +485,7 @@ class Scheduler:
         self._loads(result, budget)
         while state.line and len(result) < budget:
             if state.engine.open_at(now) > now:
+                state.short_until = now + SHORT_FOR
                 action = slots.make_room(state)
                 if action is None:
                     state.set_timer(state.engine, state.engine.open_at(now))

@@ -79,7 +79,10 @@ class SchedulerOptions:
         quantum_seconds: Likewise, its time.
         idle: How long a session without work is kept for more.
         bulk_turns: Out of so many turns one is bulk's while transactional mail waits too.
-        probes_share: The share of all sessions that may be probes of paths that failed.
+        probes_share: The share of all sessions that may be probes of paths that failed, or,
+            while slots are short, of paths that drag.
+        dragging: A path drags when a message takes longer than this on it: it holds slots that
+            others would use many times.
         park_after: A lane that cannot move for longer leaves its place to others.
         window: How the sessions of a path are found.
         failing: How long a path is left alone after failed connections.
@@ -101,6 +104,7 @@ class SchedulerOptions:
     idle: float = 3.0
     bulk_turns: int = 5
     probes_share: float = 0.05
+    dragging: float = 5.0
     park_after: float = 15.0
     window: WindowOptions = field(default_factory=WindowOptions)
     failing: Backoff = field(default_factory=lambda: Backoff(30.0, 1_800.0))

@@ -196,6 +196,7 @@ class Path(Scope):
         "failures",
         "proven",
         "refusals",
+        "seconds",
         "site",
         "source",
         "window",
@@ -217,6 +218,7 @@ class Path(Scope):
         self.failures = 0  # failed connections in a row; not 0: one probe at a time
         self.refusals = 0  # replies in a row that asked for less though there was one session
         self.proven = 0  # sessions that are open now
+        self.seconds = 0.0  # that a message takes, the latest weighing most
         self._failed_at = NEVER
 
     def limit(self) -> int:
@@ -467,7 +469,7 @@ class Session:
         self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
         self.open = False
         self.carried = False  # a transaction on it went well
-        self.probe = path.failures > 0
+        self.probe = False  # of a path that failed or drags
         self.finishing = ""
         self.idle_until = NEVER
 

@@ -90,10 +90,13 @@ def _path_opens_at(state: State, path: Path, now: float) -> float:
     if not path.room():
         return max(path.until, now) if path.until > now else FOREVER
     at = path.open_at(now)
-    if at <= now and path.failures:
-        # Dead paths together hold a small share of the slots, however many they are.
+    if at <= now and (path.failures or (now < state.short_until and state.suspect(path))):
+        # Dead and dragging paths together hold a small share of the slots, however many they are.
         most = state.engine.caps.sessions or 200
         if state.probes >= max(1, int(most * state.options.probes_share)):
+            if now < state.crowded_until:
+                # Its lanes would wait here for a probe while others wait for their places.
+                return now + max(state.options.failing.base, 2 * state.options.park_after)
             return now + PROBE_AGAIN
     return at
 

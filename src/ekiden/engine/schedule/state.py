@@ -69,6 +69,7 @@ class State:
         self.requests: dict[int, int] = {}  # of which, by lane
         self.resolving = 0
         self.probes = 0
+        self.short_until = NEVER  # works had to wait for the engine's slots lately
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
         self.suspensions: dict[str, tuple[float, str]] = {}
         self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
@@ -492,8 +493,13 @@ class State:
         )
         self.sessions[session.id] = session
         work.sessions += 1
+        session.probe = self.suspect(path)
         self.probes += session.probe
         return session
+
+    def suspect(self, path: Path) -> bool:
+        """Whether a path's sessions are likely to keep a slot for little."""
+        return path.failures > 0 or path.seconds > self.options.dragging
 
     def finish(self, session: Session, reason: str) -> None:
         """A session is told to end; its work stands in line again for what is left."""
