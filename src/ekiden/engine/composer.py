@@ -3,21 +3,24 @@
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
 rendering on the loop and its signatures on the threads beside it. Never unsigned by accident: a
 domain with keys in the configuration is signed with all of them or not sent.
+
+Orders are made in turn, a few milliseconds of them in one turn of the loop, and only while the
+threads have room: what waits is a claimed row, not a finished message.
 """
 
 import asyncio
 import base64
 import hashlib
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
-from ekiden.engine.signing import SigningThreads
+from ekiden.engine.signing import SigningThreads, sign_message
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
 from ekiden.message.content import decode
@@ -27,6 +30,7 @@ from ekiden.queue.model import Claimed, JobFacts
 from ekiden.queue.queue import Queue
 
 _JOBS_KEPT: Final = 256  # compiled jobs; one costs a few times its templates
+_SLICE: Final = 0.004  # seconds of rendering in one turn of the loop
 _merge_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -83,7 +87,37 @@ class _Play:
     compiled: Compiled
     signer: Signer | None
     key: str  # the job's part of its deliveries' Message-IDs
-    feedback_id: str
+
+
+class _Order:
+    """A message that is to be made."""
+
+    __slots__ = ("claimed", "future", "seven_bit")
+
+    def __init__(
+        self,
+        claimed: Claimed,
+        future: "asyncio.Future[Composed | Unrenderable]",
+        *,
+        seven_bit: bool,
+    ) -> None:
+        self.claimed = claimed
+        self.future = future
+        self.seven_bit = seven_bit
+
+    def fill(self, made: Composed | Unrenderable) -> None:
+        """Give the message, if it is still wanted."""
+        if not self.future.done():
+            self.future.set_result(made)
+
+    def fail(self, error: BaseException) -> None:
+        """Say why there is none."""
+        if isinstance(error, RenderError):
+            self.fill(Unrenderable(str(error)))
+        elif isinstance(error, EkidenError):
+            self.fill(Unrenderable(str(error), permanent=False))
+        elif not self.future.done():
+            self.future.set_exception(error)
 
 
 class Composer:
@@ -94,7 +128,6 @@ class Composer:
         jobs: The jobs in play.
         signer: Finds the signer for a set of domains; None where none of them has a key.
         sets: Configuration sets by name.
-        identifiers: Makes the marks by which reports are believed.
         threads: Where signatures are made.
         now: The engine's clock.
     """
@@ -106,7 +139,6 @@ class Composer:
         signer: Callable[[Sequence[str]], Signer | None],
         *,
         sets: Mapping[str, SetOptions],
-        identifiers: Identifiers,
         threads: SigningThreads,
         now: Callable[[], float],
     ) -> None:
@@ -114,10 +146,12 @@ class Composer:
         self._jobs = jobs
         self._signer = signer
         self._sets = sets
-        self._identifiers = identifiers
         self._threads = threads
         self._now = now
         self._plays: OrderedDict[int, asyncio.Task[_Play]] = OrderedDict()
+        self._orders: deque[_Order] = deque()
+        self._scheduled = False
+        threads.on_room = self._soon
 
     def forget(self, job_id: int) -> None:
         """Let go of a job's compiled content."""
@@ -127,12 +161,10 @@ class Composer:
         self,
         signer: Callable[[Sequence[str]], Signer | None],
         sets: Mapping[str, SetOptions],
-        identifiers: Identifiers,
     ) -> None:
-        """Take over the keys, sets and marks of a new configuration."""
+        """Take over the keys and sets of a new configuration."""
         self._signer = signer
         self._sets = sets
-        self._identifiers = identifiers
         self._plays.clear()
 
     def wants_tls(self, job_id: int) -> bool:
@@ -140,81 +172,112 @@ class Composer:
         job = self._jobs.get(job_id)
         return job is not None and self._set_of(job).tls_required
 
-    async def compose(
+    def compose(
         self, claimed: Claimed, *, seven_bit: bool = False
-    ) -> Composed | Unrenderable:
-        """Render and sign one delivery's message.
+    ) -> "asyncio.Future[Composed | Unrenderable]":
+        """Render and sign one delivery's message; it is made in its turn.
 
         Args:
             claimed: The delivery.
             seven_bit: The receiver has no 8BITMIME.
         """
+        future: asyncio.Future[Composed | Unrenderable]
+        future = asyncio.get_running_loop().create_future()
+        self._orders.append(_Order(claimed, future, seven_bit=seven_bit))
+        self._soon()
+        return future
+
+    def _soon(self) -> None:
+        if self._orders and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._work)
+
+    def _work(self) -> None:
+        """Make messages for a moment."""
+        self._scheduled = False
+        until = time.perf_counter() + _SLICE
+        while self._orders and self._threads.room:
+            order = self._orders.popleft()
+            if not order.future.done():  # else the session has ended meanwhile
+                self._begin(order)
+            if time.perf_counter() > until:
+                self._soon()
+                return
+
+    def _begin(self, order: _Order) -> None:
+        play = self._play(order.claimed.job_id)
+        if play.done():
+            self._make(order, play)
+        else:
+            play.add_done_callback(lambda play: self._make(order, play))
+
+    def _make(self, order: _Order, job: "asyncio.Task[_Play]") -> None:
+        claimed, now = order.claimed, self._now()
         try:
-            play = await self._play(claimed.job_id)
-            now = self._now()
+            play = job.result()
             rendered = play.compiled.render(
                 Recipient(claimed.recipient, _merge_decoder.decode(claimed.merge)),
-                self._marks(play, claimed, now),
-                seven_bit=seven_bit,
+                Marks(message_id(play.key, claimed.id, play.facts.from_domain), now),
+                seven_bit=order.seven_bit,
             )
-            message = await self._sign(play, rendered)
-        except RenderError as error:
-            return Unrenderable(str(error))
-        except EkidenError as error:
-            return Unrenderable(str(error), permanent=False)
+            if play.signer is None:
+                message = rendered.message()
+            elif self._threads.on_loop(play.signer, rendered):
+                message = sign_message(play.signer, rendered, now)
+            else:
+                self._sign(order, play, rendered, now)
+                return
+        except Exception as error:  # noqa: BLE001 - it is the one's who waits for the message
+            order.fail(error)
+        else:
+            order.fill(self._composed(play, rendered, message))
+
+    def _sign(self, order: _Order, play: _Play, rendered: Rendered, now: float) -> None:
+        assert play.signer is not None  # noqa: S101 - `_make` has looked
+
+        def signed(done: "asyncio.Future[bytes]") -> None:
+            error = done.exception()
+            if error is None:
+                order.fill(self._composed(play, rendered, done.result()))
+            else:
+                order.fail(error)
+
+        self._threads.submit(play.signer, rendered, now).add_done_callback(signed)
+
+    def _composed(self, play: _Play, rendered: Rendered, message: bytes) -> Composed:
         return Composed(
-            self._mail_from(play, claimed, now),
+            play.facts.mail_from,
             message,
             len(message),
             rendered.eight_bit,
             rendered.smtputf8,
         )
 
-    def _marks(self, play: _Play, claimed: Claimed, now: float) -> Marks:
-        return Marks(
-            message_id(play.key, claimed.id, play.facts.from_domain),
-            now,
-            (
-                (REFERENCE, self._identifiers.reference(claimed.id, now)),
-                (FEEDBACK_ID, play.feedback_id),
-            ),
-        )
-
-    def _mail_from(self, play: _Play, claimed: Claimed, now: float) -> str:
-        """Return the signed return address, or the job's own; a null sender stays null."""
-        own = play.facts.mail_from
-        return (own and self._identifiers.return_address(claimed.id, now)) or own
-
-    async def _sign(self, play: _Play, rendered: Rendered) -> bytes:
-        if play.signer is None:
-            return rendered.message()
-        return await self._threads.sign(play.signer, rendered, self._now())
-
-    async def _play(self, job_id: int) -> _Play:
+    def _play(self, job_id: int) -> "asyncio.Task[_Play]":
         """Return the job in play; compiled once however many ask at the same time."""
         task = self._plays.get(job_id)
         if task is None:
             task = asyncio.create_task(self._compile(job_id), name=f"compile {job_id}")
+            task.add_done_callback(lambda task: self._forget_failed(job_id, task))
             self._plays[job_id] = task
             while len(self._plays) > _JOBS_KEPT:
                 self._plays.popitem(last=False)
         else:
             self._plays.move_to_end(job_id)
-        try:
-            return await asyncio.shield(task)
-        except EkidenError:
-            self._plays.pop(job_id, None)
-            raise
+        return task
+
+    def _forget_failed(self, job_id: int, task: "asyncio.Task[_Play]") -> None:
+        """Let the next delivery try to compile anew."""
+        failed = task.cancelled() or task.exception() is not None
+        if failed and self._plays.get(job_id) is task:
+            del self._plays[job_id]
 
     async def _compile(self, job_id: int) -> _Play:
         facts = self._jobs.get(job_id) or await self._queue.job(job_id)
         content = decode(await self._queue.content(job_id))
         compiled = await asyncio.to_thread(compile_content, content)
         domains = self._set_of(facts).dkim or (facts.from_domain,)
-        key = job_key(facts.uid)
-        kind = facts.priority.name.lower()
-        echoed = feedback_id(facts.name, facts.configuration_set, kind, facts.from_domain)
-        return _Play(facts, compiled, self._signer(domains), key, echoed)
+        return _Play(facts, compiled, self._signer(domains), job_key(facts.uid))
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
         return self._sets.get(facts.configuration_set, SetOptions())

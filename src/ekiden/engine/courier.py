@@ -59,16 +59,22 @@ class Desk(Protocol):
     def returned(self, items: Sequence[Item]) -> None:
         """Tell the scheduler that ids it gave out are untouched."""
 
-    async def claim(self, session_id: int, items: Sequence[Item]) -> list[Claimed]:
-        """Lease deliveries; those that may not be sent are missing, and the scheduler knows."""
+    def claim(
+        self, session_id: int, items: Sequence[Item], given: Callable[[Sequence[Claimed]], None]
+    ) -> None:
+        """Lease deliveries, then give them; those that may not be sent are missing.
+
+        `given` is called once in any case, later and on the loop; the scheduler knows already of
+        those that are missing.
+        """
 
     async def release(self, claims: Sequence[Claimed]) -> None:
         """Give claims back untried."""
 
-    async def compose(
+    def compose(
         self, claimed: Claimed, *, seven_bit: bool = False
-    ) -> Composed | Unrenderable:
-        """Render and sign."""
+    ) -> "asyncio.Future[Composed | Unrenderable]":
+        """Render and sign, beside what is on the wire."""
 
     def objection(self, claimed: Claimed, session: Session) -> Broke | None:
         """Return why a delivery may not travel over this session, if so."""
@@ -80,7 +86,7 @@ class Loaded:
 
     item: Item
     claimed: Claimed
-    message: asyncio.Task[Composed | Unrenderable]
+    message: "asyncio.Future[Composed | Unrenderable]"
 
 
 class Courier:
@@ -109,7 +115,7 @@ class Courier:
         self._dial_host = dial
         self._lookahead = lookahead
         self._hand: deque[Loaded] = deque()
-        self._claiming: set[asyncio.Task[None]] = set()
+        self._claiming = 0  # deliveries asked for that the queue has not leased yet
         self._work = asyncio.Event()
         self._ending = False
         self._told = False  # the scheduler knows that the session is over
@@ -139,7 +145,8 @@ class Courier:
     async def run(self) -> None:
         """Live the session's life; raises nothing that a receiver can cause."""
         try:
-            await self._claim(self._order.first)
+            self._claim(self._order.first)
+            await self._claims_given()
             await self._carry()
         finally:
             await asyncio.shield(self._leave())
@@ -226,8 +233,8 @@ class Courier:
         if not session.usable:
             self.session = None
             session.abort()
-        if await self._carried_on(loaded, outcome, journey):
-            return
+            if self._hosts and await self._carried_on(loaded, outcome, journey):
+                return
         self._hand.popleft()
         concluded = self._desk.conclusions.conclude(
             loaded.claimed, outcome, journey, hosts_left=False
@@ -258,8 +265,6 @@ class Courier:
 
     async def _carried_on(self, loaded: Loaded, outcome: Outcome, journey: Journey) -> bool:
         """Whether the same attempt goes on at the site's next host, with this delivery first."""
-        if self.session is not None or not self._hosts:
-            return False
         decision = self._desk.conclusions.judge(
             loaded.claimed, outcome, journey, hosts_left=True
         ).decision
@@ -304,24 +309,22 @@ class Courier:
             if self._hand:
                 return self._hand[0]
             if self._claiming:
-                await asyncio.wait(self._claiming, return_when=asyncio.FIRST_COMPLETED)
-                continue
-            if idle_until is None or not await self._idle(idle_until):
+                await self._work.wait()
+            elif idle_until is None or not await self._idle(idle_until):
                 return None
 
     def _refill(self) -> float | None:
         """Ask for more deliveries; return until when to idle, None to end."""
-        held = len(self._hand) + len(self._claiming)
         if self._ending:
             return None
-        if held > self._lookahead:
+        room = self._lookahead + 1 - len(self._hand) - self._claiming
+        # In twos and more: each claim costs a turn at the queue, whatever it is for.
+        if room <= self._lookahead // 2:
             return self._desk.now()
-        answer = self._desk.take(self.id, self._lookahead + 1 - held)
+        answer = self._desk.take(self.id, room)
         match answer:
             case Take(items):
-                task = asyncio.create_task(self._claim(items), name=f"claim {self.id}")
-                self._claiming.add(task)
-                task.add_done_callback(self._claiming.discard)
+                self._claim(items)
                 return self._desk.now()
             case Idle(until):
                 return until
@@ -338,18 +341,30 @@ class Courier:
             await asyncio.wait_for(self._work.wait(), max(0.0, until - self._desk.now()))
         return session.usable
 
-    async def _claim(self, items: Sequence[Item]) -> None:
+    def _claim(self, items: Sequence[Item]) -> None:
+        """Lease deliveries and begin their messages; they are in the hand some moments later."""
+        self._claiming += len(items)
         by_id = {item.id: item for item in items}
-        for claimed in await self._desk.claim(self.id, items):
-            task = asyncio.create_task(self._desk.compose(claimed), name=f"compose {claimed.id}")
-            self._hand.append(Loaded(by_id[claimed.id], claimed, task))
+
+        def given(leased: Sequence[Claimed]) -> None:
+            self._claiming -= len(items)
+            for claimed in leased:
+                message = self._desk.compose(claimed)
+                self._hand.append(Loaded(by_id[claimed.id], claimed, message))
+            self._work.set()
+
+        self._desk.claim(self.id, items, given)
+
+    async def _claims_given(self) -> None:
+        while self._claiming:
+            self._work.clear()
+            await self._work.wait()
 
     # --- the end ----------------------------------------------------------------------------------
 
     async def _leave(self) -> None:
         """Give back what was not tried, say QUIT, and tell the scheduler."""
-        if self._claiming:
-            await asyncio.wait(self._claiming)
+        await self._claims_given()
         left = list(self._hand)
         self._hand.clear()
         for loaded in left:

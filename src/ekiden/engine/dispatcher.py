@@ -55,7 +55,7 @@ from ekiden.engine.session import Session
 from ekiden.engine.settler import Settler
 from ekiden.engine.sources import Source
 from ekiden.errors import UnavailableError
-from ekiden.queue.model import Claimed, ClaimResult, JobFacts, JobState
+from ekiden.queue.model import Claimed, JobFacts, JobState
 from ekiden.queue.queue import Queue
 from ekiden.shaping.window import Lesson
 from ekiden.smtp.outcome import Broke, Cause, Outcome, Rejected, Stage
@@ -125,7 +125,7 @@ class Dispatcher:
         self._options = options
         self._scheduler = parts.scheduler
         self._feeder = Feeder(parts.queue, parts.scheduler, self._know)
-        self._claims = Batcher[tuple[int, ...], ClaimResult](self._claim_batch)
+        self._claims = Batcher[tuple[int, ...], list[Claimed]](self._claim_batch)
         self._poked = asyncio.Event()
         self._feed_now = asyncio.Event()
         self._couriers: dict[int, Courier] = {}
@@ -331,7 +331,9 @@ class Dispatcher:
     async def _refuse(self, order: Refuse) -> None:
         """Conclude deliveries that nobody can ever take."""
         journey = Journey(began=self.now(), source="", site="", host="")
-        for claimed in await self.claim(0, order.items):
+        asked = self._claims.put(tuple(item.id for item in order.items))
+        await asyncio.wait([asked])
+        for claimed in self._leased(0, order.items, asked):
             concluded = self.conclusions.conclude(claimed, order.outcome, journey, hosts_left=False)
             self.concluded(0, concluded)
 
@@ -401,32 +403,42 @@ class Dispatcher:
             self._scheduler.returned(lane_id, list(group), now)
         self.poke()
 
-    async def claim(self, session_id: int, items: Sequence[Item]) -> list[Claimed]:
-        """Lease deliveries; those that may not be sent are missing, and the scheduler knows."""
-        try:
-            result = await self._claims.put(tuple(item.id for item in items))
-        except UnavailableError as error:
-            self._refused(error)
-            self.returned(items)
-            return []
-        claimed = {delivery.id for delivery in result.claimed}
-        now = self.now()
-        for item in items:
-            if item.id not in claimed:
-                self._scheduler.settled(session_id, item.id, Lesson.NONE, now)
-        return result.claimed
+    def claim(
+        self, session_id: int, items: Sequence[Item], given: Callable[[Sequence[Claimed]], None]
+    ) -> None:
+        """Lease deliveries, then give them; those that may not be sent are missing."""
+        asked = self._claims.put(tuple(item.id for item in items))
+        asked.add_done_callback(lambda done: given(self._leased(session_id, items, done)))
 
-    async def _claim_batch(self, requests: Sequence[tuple[int, ...]]) -> list[ClaimResult]:
+    def _leased(
+        self, session_id: int, items: Sequence[Item], done: "asyncio.Future[list[Claimed]]"
+    ) -> list[Claimed]:
+        """Return what a claim came to, and tell the scheduler what is missing."""
+        error = done.exception()
+        if error is None:
+            claimed = done.result()
+            if len(claimed) < len(items):
+                held = {delivery.id for delivery in claimed}
+                now = self.now()
+                for item in items:
+                    if item.id not in held:
+                        self._scheduler.settled(session_id, item.id, Lesson.NONE, now)
+            return claimed
+        if isinstance(error, UnavailableError):
+            self._refused(error)
+        else:
+            _log.error("a bug: a claim failed", exc_info=error)
+        self.returned(items)
+        return []
+
+    async def _claim_batch(self, requests: Sequence[tuple[int, ...]]) -> list[list[Claimed]]:
         """Claim for many couriers in one write, and give each its own part."""
         ids = [delivery_id for request in requests for delivery_id in request]
         # The lease is a secret of this claim: a write that does not know it changes nothing.
         lease = secrets.randbits(62) + 1
         result = await self._parts.queue.claim(ids, lease, self.now())
         by_id = {claimed.id: claimed for claimed in result.claimed}
-        return [
-            ClaimResult([by_id[key] for key in request if key in by_id], [], [])
-            for request in requests
-        ]
+        return [[by_id[key] for key in request if key in by_id] for request in requests]
 
     async def release(self, claims: Sequence[Claimed]) -> None:
         """Give claims back untried."""
@@ -436,11 +448,11 @@ class Dispatcher:
 
         await self._surely(give_back)
 
-    async def compose(
+    def compose(
         self, claimed: Claimed, *, seven_bit: bool = False
-    ) -> Composed | Unrenderable:
+    ) -> "asyncio.Future[Composed | Unrenderable]":
         """Render and sign."""
-        return await self._parts.composer.compose(claimed, seven_bit=seven_bit)
+        return self._parts.composer.compose(claimed, seven_bit=seven_bit)
 
     def objection(self, claimed: Claimed, session: Session) -> Broke | None:
         """Return why a delivery may not travel over this session, if so."""

@@ -5,8 +5,8 @@ twice as fast and the loop stays free. Ed25519 costs 0.05 ms, and the hop to a t
 more, so small messages are signed on the loop; from about 30 KB on the hop is lost in the hashing,
 and they go to a thread (measured: docs/dkim.md).
 
-- `sign` waits its turn behind a semaphore: at most `limit` messages are inside, whatever the
-  scheduler opens. Nothing else buffers.
+- At most `limit` messages are inside, whatever the scheduler opens; who asks `room` first renders
+  nothing that would have to wait. What is handed in beyond it waits in order.
 - Messages handed in during one turn of the loop travel together, split evenly among the threads,
   at most `BATCH` to a hop: one wake-up for several, and none waits long for its neighbours.
 - A thread hashes the body, prepares, signs and joins; the loop only takes the bytes.
@@ -16,7 +16,8 @@ and they go to a thread (measured: docs/dkim.md).
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
@@ -67,6 +68,9 @@ class SigningThreads:
         inline: Small messages with Ed25519 keys alone are signed on the loop.
 
     Use as an asynchronous context manager, or call `start` and `await close()`.
+
+    Attributes:
+        on_room: Called on the loop when a message has left and there is room for another.
     """
 
     def __init__(
@@ -75,12 +79,14 @@ class SigningThreads:
         self.threads = threads or os.cpu_count() or 1
         self.limit = limit or PER_THREAD * self.threads
         self.inline = inline
+        self.on_room: Callable[[], None] = lambda: None
         self._queue: SimpleQueue[Sequence[_Work] | None] = SimpleQueue()
-        self._slots = asyncio.Semaphore(self.limit)
+        self._waiting: deque[_Work] = deque()
         self._pending: list[_Work] = []
         self._workers: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
+        self._inside = 0
 
     def start(self) -> None:
         """Start the threads; needs a running loop."""
@@ -105,10 +111,19 @@ class SigningThreads:
     @property
     def inside(self) -> int:
         """Messages handed in and not finished: what the engine shows as waiting for signatures."""
-        return self.limit - self._slots._value  # noqa: SLF001 - the semaphore has no public count
+        return self._inside
+
+    @property
+    def room(self) -> bool:
+        """Whether another message would be signed without waiting for others."""
+        return self._inside < self.limit
+
+    def on_loop(self, signer: Signer, rendered: Rendered) -> bool:
+        """Whether a message costs less than the hop to a thread: `sign_message` it at once."""
+        return self.inline and signer.cheap and len(rendered.body) <= INLINE_BYTES
 
     async def sign(self, signer: Signer, rendered: Rendered, now: float) -> bytes:
-        """Sign a message; waits while `limit` others are inside.
+        """Sign a message, here or on a thread; waits while `limit` others are inside.
 
         Args:
             signer: The identity's keys.
@@ -121,16 +136,42 @@ class SigningThreads:
         Raises:
             UnavailableError: The threads are closing.
         """
-        if self.inline and signer.cheap and len(rendered.body) <= INLINE_BYTES:
+        if self.on_loop(signer, rendered):
             return sign_message(signer, rendered, now)
-        async with self._slots:
-            if self._loop is None or self._closing:
-                raise UnavailableError("signing has been shut down")
-            work = _Work(signer, rendered, now, self._loop.create_future())
-            if not self._pending:
-                self._loop.call_soon(self._flush)
-            self._pending.append(work)
-            return await work.future
+        return await self.submit(signer, rendered, now)
+
+    def submit(self, signer: Signer, rendered: Rendered, now: float) -> "asyncio.Future[bytes]":
+        """Hand a message to the threads; the future has what `sign` returns.
+
+        Raises:
+            UnavailableError: The threads are closing.
+        """
+        if self._loop is None or self._closing:
+            raise UnavailableError("signing has been shut down")
+        work = _Work(signer, rendered, now, self._loop.create_future())
+        if self.room:
+            self._admit(work)
+        else:
+            self._waiting.append(work)
+        return work.future
+
+    def _admit(self, work: _Work) -> None:
+        self._inside += 1
+        # A place is free again when nobody waits for it any more, cancelled or done.
+        work.future.add_done_callback(self._left)
+        if not self._pending:
+            assert self._loop is not None  # noqa: S101 - `submit` has checked it
+            self._loop.call_soon(self._flush_if_any)
+        self._pending.append(work)
+
+    def _left(self, _: "asyncio.Future[bytes]") -> None:
+        self._inside -= 1
+        while self._waiting and self.room:
+            work = self._waiting.popleft()
+            if not work.future.done():
+                self._admit(work)
+        if self.room:
+            self.on_room()
 
     def _flush(self) -> None:
         """Hand what gathered in this turn of the loop to the threads."""
@@ -157,6 +198,8 @@ class SigningThreads:
         if self._closing:
             return
         self._closing = True
+        while self._waiting:
+            self._admit(self._waiting.popleft())
         self._flush_if_any()
         for _ in self._workers:
             self._queue.put(None)
