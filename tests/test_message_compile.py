@@ -130,7 +130,8 @@ def plain_encoded(text: str, transfer: str) -> bytes:
     if transfer == "base64":
         return base64.encodebytes(raw.replace(b"\n", b"\r\n")).replace(b"\n", b"\r\n")
     if transfer == "quoted-printable":
-        return binascii.b2a_qp(raw.replace(b"\n", b"\r\n"), istext=True)
+        # b2a_qp breaks a line of exactly 76 characters when CRLF follows, not when LF does.
+        return binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
     return raw.replace(b"\n", b"\r\n")
 
 
