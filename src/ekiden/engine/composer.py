@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
 from ekiden.engine.signing import SigningThreads, sign_message
 from ekiden.errors import EkidenError
@@ -87,6 +88,7 @@ class _Play:
     compiled: Compiled
     signer: Signer | None
     key: str  # the job's part of its deliveries' Message-IDs
+    feedback_id: str
 
 
 class _Order:
@@ -128,6 +130,7 @@ class Composer:
         jobs: The jobs in play.
         signer: Finds the signer for a set of domains; None where none of them has a key.
         sets: Configuration sets by name.
+        identifiers: Makes the marks by which reports are believed.
         threads: Where signatures are made.
         now: The engine's clock.
     """
@@ -139,6 +142,7 @@ class Composer:
         signer: Callable[[Sequence[str]], Signer | None],
         *,
         sets: Mapping[str, SetOptions],
+        identifiers: Identifiers,
         threads: SigningThreads,
         now: Callable[[], float],
     ) -> None:
@@ -146,6 +150,7 @@ class Composer:
         self._jobs = jobs
         self._signer = signer
         self._sets = sets
+        self._identifiers = identifiers
         self._threads = threads
         self._now = now
         self._plays: OrderedDict[int, asyncio.Task[_Play]] = OrderedDict()
@@ -161,10 +166,12 @@ class Composer:
         self,
         signer: Callable[[Sequence[str]], Signer | None],
         sets: Mapping[str, SetOptions],
+        identifiers: Identifiers,
     ) -> None:
-        """Take over the keys and sets of a new configuration."""
+        """Take over the keys, sets and marks of a new configuration."""
         self._signer = signer
         self._sets = sets
+        self._identifiers = identifiers
         self._plays.clear()
 
     def wants_tls(self, job_id: int) -> bool:
@@ -217,7 +224,7 @@ class Composer:
             play = job.result()
             rendered = play.compiled.render(
                 Recipient(claimed.recipient, _merge_decoder.decode(claimed.merge)),
-                Marks(message_id(play.key, claimed.id, play.facts.from_domain), now),
+                self._marks(play, claimed, now),
                 seven_bit=order.seven_bit,
             )
             if play.signer is None:
@@ -230,7 +237,7 @@ class Composer:
         except Exception as error:  # noqa: BLE001 - it is the one's who waits for the message
             order.fail(error)
         else:
-            order.fill(self._composed(play, rendered, message))
+            order.fill(self._composed(order, play, rendered, message))
 
     def _sign(self, order: _Order, play: _Play, rendered: Rendered, now: float) -> None:
         assert play.signer is not None  # noqa: S101 - `_make` has looked
@@ -238,20 +245,35 @@ class Composer:
         def signed(done: "asyncio.Future[bytes]") -> None:
             error = done.exception()
             if error is None:
-                order.fill(self._composed(play, rendered, done.result()))
+                order.fill(self._composed(order, play, rendered, done.result()))
             else:
                 order.fail(error)
 
         self._threads.submit(play.signer, rendered, now).add_done_callback(signed)
 
-    def _composed(self, play: _Play, rendered: Rendered, message: bytes) -> Composed:
+    def _composed(self, order: _Order, play: _Play, rendered: Rendered, message: bytes) -> Composed:
         return Composed(
-            play.facts.mail_from,
+            self._mail_from(play, order.claimed, self._now()),
             message,
             len(message),
             rendered.eight_bit,
             rendered.smtputf8,
         )
+
+    def _marks(self, play: _Play, claimed: Claimed, now: float) -> Marks:
+        return Marks(
+            message_id(play.key, claimed.id, play.facts.from_domain),
+            now,
+            (
+                (REFERENCE, self._identifiers.reference(claimed.id, now)),
+                (FEEDBACK_ID, play.feedback_id),
+            ),
+        )
+
+    def _mail_from(self, play: _Play, claimed: Claimed, now: float) -> str:
+        """Return the signed return address, or the job's own; a null sender stays null."""
+        own = play.facts.mail_from
+        return (own and self._identifiers.return_address(claimed.id, now)) or own
 
     def _play(self, job_id: int) -> "asyncio.Task[_Play]":
         """Return the job in play; compiled once however many ask at the same time."""
@@ -277,7 +299,10 @@ class Composer:
         content = decode(await self._queue.content(job_id))
         compiled = await asyncio.to_thread(compile_content, content)
         domains = self._set_of(facts).dkim or (facts.from_domain,)
-        return _Play(facts, compiled, self._signer(domains), job_key(facts.uid))
+        key = job_key(facts.uid)
+        kind = facts.priority.name.lower()
+        echoed = feedback_id(facts.name, facts.configuration_set, kind, facts.from_domain)
+        return _Play(facts, compiled, self._signer(domains), key, echoed)
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
         return self._sets.get(facts.configuration_set, SetOptions())
