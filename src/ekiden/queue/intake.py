@@ -22,6 +22,7 @@ from ekiden.queue.part import Part, QueueOptions, select_jobs, sql
 from ekiden.queue.rows import address_key, ms, optional_ms
 from ekiden.queue.seen import Seen
 from ekiden.store.database import Database
+from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
 
@@ -134,10 +135,29 @@ def _known(job: JobFacts) -> RefusedError:
     )
 
 
+def _check_list(tx: Tx, job: NewJob) -> None:
+    """Refuse a job to a list or topic that is not there."""
+    found = tx.one(sql("list_topic"), (job.contact_list, job.topic))
+    if found is None:
+        raise NotFoundError(
+            f"there is no contact list {job.contact_list!r}",
+            where=f"job {job.name[:100]}",
+            remedy=f"make it: ekiden lists add {job.contact_list}",
+        )
+    if not found[1]:
+        raise NotFoundError(
+            f"the list {job.contact_list!r} has no topic {job.topic!r}",
+            where=f"job {job.name[:100]}",
+            remedy=f"make it: ekiden topics add {job.contact_list} {job.topic}",
+        )
+
+
 def _insert_job(tx: Tx, job: NewJob) -> int:
     found = select_jobs(tx, "jobs_by_uid", job.uid)
     if found:
         raise _known(found[0])
+    if job.contact_list:
+        _check_list(tx, job)
     rows = tx.rows(
         sql("add_job"),
         {
@@ -157,6 +177,9 @@ def _insert_job(tx: Tx, job: NewJob) -> int:
             "pace_messages": job.pace.messages if job.pace else None,
             "pace_ms": ms(job.pace.seconds) if job.pace else None,
             "refused": job.refused,
+            "contact_list": job.contact_list,
+            "topic": job.topic,
+            "passed_reasons": pack(job.passed_reasons),
         },
     )
     job_id: int = rows[0][0]
@@ -184,6 +207,9 @@ def _insert(tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen) -> int
     if len(fresh) < len(batch):
         batch = [batch[place] for place in fresh]
         addresses = [addresses[place] for place in fresh]
+    if gone := erased_among(tx, addresses):  # what is said about them is not stored again
+        pairs = zip(batch, addresses, strict=True)
+        batch = [row._replace(merge=b"{}") if key in gone else row for row, key in pairs]
     if batch:
         lanes = _lanes(tx, job_id, batch, priority, due_at)
         tx.execute(sql("add_deliveries"), (pack(lanes), first, due_at))

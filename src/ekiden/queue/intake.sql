@@ -70,3 +70,9 @@ UPDATE job SET total = 0, ready = 0 WHERE id = ?1;
 
 -- name: drop_job
 DELETE FROM job WHERE id = ?1 AND state = 'receiving';
+
+-- name: list_topic
+-- Whether the list exists, and whether the topic does within it.
+SELECT 1, ?2 = '' OR EXISTS (SELECT 1 FROM topic t
+  WHERE t.list_id = cl.id AND t.name = ?2 AND t.removed_at IS NULL)
+FROM list cl WHERE cl.name = ?1;

@@ -2,7 +2,8 @@
 SELECT json_group_array(json_array(id, uid, name, state, priority, mail_from, from_domain,
   configuration_set, pool, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
   spool_name, total, refused, duplicates, json(suppression_scopes), opened_at, finished_at,
-  json_array(ready, sending, held, delivered, bounced, expired, suppressed, cancelled)))
+  json_array(ready, sending, held, delivered, bounced, expired, suppressed, cancelled),
+  contact_list, topic))
 FROM
 
 -- name: jobs_by_id
@@ -24,10 +25,10 @@ FROM
 -- name: add_job
 INSERT INTO job (uid, name, state, priority, mail_from, from_domain, configuration_set, pool,
   spool_name, suppression_scopes, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
-  refused)
+  refused, contact_list, topic, passed_reasons)
 VALUES (:uid, :name, 'receiving', :priority, :mail_from, :from_domain, :configuration_set, :pool,
   :spool_name, :scopes, :created_at, :send_at, :expires_at, :deliver_by, :pace_messages, :pace_ms,
-  :refused)
+  :refused, :contact_list, :topic, :passed_reasons)
 RETURNING id;
 
 -- name: add_content
@@ -68,7 +69,7 @@ SELECT id FROM job WHERE finished_at IS NULL AND state = 'cancelled' AND ready >
 SELECT id FROM job WHERE state IN ('open', 'paused') AND ready > 0 AND expires_at <= ?1 ORDER BY id;
 
 -- name: end_rows
--- ?1: [[id, lane, attempt id]]; a ready or held row becomes final without a try.
+-- ?1: [[id, lane, attempt id, why]]; a ready or held row becomes final without a try.
 UPDATE delivery SET state = ?2, due_at = NULL, finished_at = ?3, last_attempt = j.value ->> 2
 FROM json_each(?1) j WHERE delivery.id = j.value ->> 0 AND delivery.state IN (0, 2);
 
@@ -77,7 +78,7 @@ FROM json_each(?1) j WHERE delivery.id = j.value ->> 0 AND delivery.state IN (0,
 INSERT INTO attempt (id, delivery_id, previous, number, fate, due_at, tried, in_doubt, at, ms, source,
   site, host, stage, code, reply, class, rule, outcome, tls, size)
 SELECT j.value ->> 2, d.id, d.last_attempt, d.attempts, ?2, NULL, 0, 0, ?3, 0, '', '', '', '', 0, '',
-  '', '', '', '', 0
+  j.value ->> 3, '', '', '', 0
 FROM json_each(?1) j CROSS JOIN delivery d ON d.id = j.value ->> 0;
 
 -- name: free_rows

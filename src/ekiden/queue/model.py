@@ -88,6 +88,9 @@ class NewJob:
         pace: At most N, then wait T.
         refused: Rows that intake refused; counted, never queued.
         suppression_scopes: Which suppressions apply: "all", "topic:X", "sender:X", "set:X".
+        contact_list: Who left this list is not mailed, whoever is new is added; "" for none.
+        topic: The topic within the list; "" for none.
+        passed_reasons: Reasons of suppression that do not hold for it.
     """
 
     uid: str
@@ -106,6 +109,9 @@ class NewJob:
     pace: Pace | None = None
     refused: int = 0
     suppression_scopes: tuple[str, ...] = ("all",)
+    contact_list: str = ""
+    topic: str = ""
+    passed_reasons: tuple[str, ...] = ()
 
 
 class NewDelivery(NamedTuple):
@@ -150,6 +156,8 @@ class JobFacts:
     suppression_scopes: tuple[str, ...] = ("all",)
     opened_at: float | None = None
     finished_at: float | None = None
+    contact_list: str = ""
+    topic: str = ""
 
     @property
     def pending(self) -> int:
@@ -293,7 +301,11 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One row of the history: a try, or a fate without one (`attempt` is None)."""
+    """One row of the history: a try, or a fate without one (`attempt` is None).
+
+    `klass` says why there was no try: the reason of a suppression, or what a list said
+    (`lists.model.Refusal`).
+    """
 
     seq: int
     delivery_id: int
@@ -307,6 +319,7 @@ class AttemptRecord:
     due_at: float | None
     in_doubt: bool
     attempt: Attempt | None
+    klass: str = ""
 
 
 @dataclass(frozen=True, slots=True)

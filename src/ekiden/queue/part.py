@@ -1,6 +1,8 @@
 """What the parts of the queue share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ekiden.queue.model import JobFacts, State
 from ekiden.queue.moves import Moves
@@ -63,14 +65,14 @@ def select_jobs(tx: Tx, which: str, *params: object) -> list[JobFacts]:
 
 
 def end_rows(
-    tx: Tx, job_id: int, rows: list[list[int]], change: tuple[State, State], at: int
+    tx: Tx, job_id: int, rows: Sequence[Sequence[Any]], change: tuple[State, State], at: int
 ) -> int:
     """Make rows final without a try, with their history and counts.
 
     Args:
         tx: The transaction.
         job_id: Their job.
-        rows: `[delivery id, lane id]` of each.
+        rows: `[delivery id, lane id]` of each, or `[delivery id, lane id, why]`.
         change: The state all of them are in, READY or HELD, and the final state they get.
         at: Stored milliseconds.
 
@@ -81,11 +83,16 @@ def end_rows(
         return 0
     before, after = change
     first = tx.rows(sql("last_seq"))[0][0] + 1
-    batch = pack([[id_, lane, first + place] for place, (id_, lane) in enumerate(rows)])
+    batch = pack(
+        [
+            [id_, lane, first + place, *(why or ("",))]
+            for place, (id_, lane, *why) in enumerate(rows)
+        ]
+    )
     tx.execute(sql("fates"), (batch, CODE[after], at))
     tx.execute(sql("end_rows"), (batch, CODE[after], at))
     moves = Moves()
-    for _, lane in rows:
+    for _, lane, *_ in rows:
         moves.note(lane, job_id, CODE[before], CODE[after])
     moves.apply(tx)
     return len(rows)

@@ -55,7 +55,8 @@ def job_facts(row: Sequence[Any]) -> JobFacts:
     """A row of the statement `job_columns` as a value."""
     id_, uid, name, state, priority, mail_from, from_domain, configuration_set, pool = row[:9]
     created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms, spool_name = row[9:16]
-    total, refused, duplicates, scopes, opened_at, finished_at, counts = row[16:]
+    total, refused, duplicates, scopes, opened_at, finished_at, counts = row[16:23]
+    contact_list, topic = row[23:]
     return JobFacts(
         id=id_,
         uid=uid,
@@ -79,6 +80,8 @@ def job_facts(row: Sequence[Any]) -> JobFacts:
         suppression_scopes=tuple(scopes),
         opened_at=optional_seconds(opened_at),
         finished_at=optional_seconds(finished_at),
+        contact_list=contact_list,
+        topic=topic,
     )
 
 
@@ -115,4 +118,5 @@ def attempt_record(row: Sequence[Any]) -> AttemptRecord:
         due_at=optional_seconds(due_at),
         in_doubt=bool(in_doubt),
         attempt=attempt if tried else None,
+        klass="" if tried else klass,
     )

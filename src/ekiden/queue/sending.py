@@ -30,8 +30,10 @@ from ekiden.queue.moves import Moves
 from ekiden.queue.part import Part, end_rows, sql
 from ekiden.queue.rows import READY, SENDING, ms, seconds
 from ekiden.queue.settling import Results
+from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
+_ERASED: Final = "erased"  # as lists.model.Refusal has it
 _CRASHED: Final = Attempt(
     at=0.0,
     seconds=0.0,
@@ -127,14 +129,17 @@ class Sending(Part):
 def _claim(tx: Tx, wanted: Sequence[int], lease: int, now: float) -> ClaimResult:
     claimed: list[Claimed] = []
     withheld: list[int] = []
-    suppressed: dict[int, list[list[int]]] = {}
+    suppressed: dict[int, list[list[Any]]] = {}
     moves = Moves()
-    for row in tx.json(sql("claim_candidates"), (pack(wanted),)):
-        id_, job_id, lane_id, recipient, destination, merge, line, attempts, doubts, live, no = row
+    rows = tx.json(sql("claim_candidates"), (pack(wanted), ms(now)))
+    erased = erased_among(tx, {row[10] for row in rows})
+    for row in rows:
+        id_, job_id, lane_id, recipient, destination, merge, line, attempts, doubts, live = row[:10]
+        why = _ERASED if row[10] in erased else row[11]
         if not live:
             withheld.append(id_)
-        elif no:
-            suppressed.setdefault(job_id, []).append([id_, lane_id])
+        elif why:
+            suppressed.setdefault(job_id, []).append([id_, lane_id, why])
         else:
             moves.note(lane_id, job_id, READY, SENDING)
             claimed.append(
@@ -154,9 +159,9 @@ def _claim(tx: Tx, wanted: Sequence[int], lease: int, now: float) -> ClaimResult
     if claimed:
         tx.execute(sql("claim"), (pack([item.id for item in claimed]), lease))
         moves.apply(tx)
-    for job_id, rows in suppressed.items():
-        end_rows(tx, job_id, rows, (State.READY, State.SUPPRESSED), ms(now))
-    ended = [id_ for rows in suppressed.values() for id_, _ in rows]
+    for job_id, ending in suppressed.items():
+        end_rows(tx, job_id, ending, (State.READY, State.SUPPRESSED), ms(now))
+    ended = [id_ for ending in suppressed.values() for id_, *_ in ending]
     return ClaimResult(claimed=claimed, suppressed=ended, withheld=withheld)
 
 
@@ -166,7 +171,7 @@ def _release(tx: Tx, claims: Sequence[Claimed], now: int) -> tuple[list[int], in
     rows = []
     ended: dict[int, list[list[int]]] = {}
     for row in tx.json(sql("leased"), (pack(list(leases.items())),)):
-        id_, lane_id, job_id, job_state, attempts, doubts, last, due_at, _ = row
+        id_, lane_id, job_id, job_state, attempts, doubts, last, due_at, *_ = row
         rows.append([id_, leases[id_], READY, due_at, attempts - 1, doubts, None, last])
         moves.note(lane_id, job_id, SENDING, READY)
         moves.due(lane_id, due_at)

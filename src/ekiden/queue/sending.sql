@@ -1,12 +1,29 @@
 -- name: claim_candidates
--- ?1: ids. The suppression key is a primary-key look-up; transactional mail passes the reasons that
--- are about bulk.
+-- ?1: ids; ?2: now. The last column says why a delivery is not sent, '' for no reason: by the
+-- suppression (a primary-key look-up; transactional mail passes the reasons that are about bulk),
+-- else by the job's list (another one, and the precedence of lists.model.refusal).
 SELECT json_group_array(json_array(d.id, l.job_id, d.lane_id, p.recipient, l.destination,
   CAST(p.merge AS TEXT), p.row, d.attempts + 1, d.doubts, j.state = 'open',
-  EXISTS (SELECT 1 FROM suppression s
-    WHERE s.address = coalesce(p.address, p.recipient)
-      AND s.scope IN (SELECT value FROM json_each(j.suppression_scopes))
-      AND (j.priority > 0 OR s.reason NOT IN ('unsubscribe', 'unengaged')))))
+  coalesce(p.address, p.recipient),
+  coalesce((SELECT s.reason FROM suppression s
+      WHERE s.address = coalesce(p.address, p.recipient)
+        AND s.scope IN (SELECT value FROM json_each(j.suppression_scopes))
+        AND (j.priority > 0 OR s.reason NOT IN ('unsubscribe', 'unengaged'))
+        AND s.reason NOT IN (SELECT value FROM json_each(j.passed_reasons))
+      ORDER BY s.at LIMIT 1),
+    CASE WHEN j.contact_list = '' THEN '' ELSE coalesce((
+      SELECT CASE
+        WHEN c.unsubscribed_at IS NOT NULL THEN 'unsubscribed'
+        WHEN c.topics_out >> t.number & 1 THEN 'opted_out'
+        WHEN j.topic <> '' AND NOT coalesce(t.opt_in, 0)
+          AND NOT coalesce(c.topics_in >> t.number & 1, 0) THEN 'not_opted_in'
+        WHEN j.priority > 0 AND c.mails_since >= cl.sunset_mails
+          AND coalesce(c.reacted_at, c.created_at) <= ?2 - cl.sunset_ms THEN 'unengaged'
+        ELSE '' END
+      FROM list cl
+      LEFT JOIN topic t ON t.list_id = cl.id AND t.name = j.topic AND t.removed_at IS NULL
+      LEFT JOIN contact c ON c.list_id = cl.id AND c.address = coalesce(p.address, p.recipient)
+      WHERE cl.name = j.contact_list), 'not_opted_in') END)))
 FROM json_each(?1) i
 CROSS JOIN delivery d ON d.id = i.value AND d.state = 0
 CROSS JOIN payload p ON p.id = d.id
@@ -20,7 +37,7 @@ WHERE id IN (SELECT value FROM json_each(?1)) AND state = 0;
 -- name: leased
 -- ?1: [[id, lease]]. Who still holds its lease, and what is needed to settle it.
 SELECT json_group_array(json_array(d.id, d.lane_id, l.job_id, j.state, d.attempts, d.doubts,
-  d.last_attempt, d.due_at, coalesce(p.address, p.recipient)))
+  d.last_attempt, d.due_at, j.contact_list, coalesce(p.address, p.recipient)))
 FROM json_each(?1) i
 CROSS JOIN delivery d ON d.id = i.value ->> 0 AND d.state = 1 AND d.lease = i.value ->> 1
 CROSS JOIN payload p ON p.id = d.id
@@ -69,3 +86,11 @@ WHERE address IN (SELECT value ->> 0 FROM json_each(?1)) AND count >= ?2
 
 -- name: clear_soft
 DELETE FROM soft_bounce WHERE address IN (SELECT value FROM json_each(?1));
+
+-- name: reached
+-- ?1: [[list, address]]: delivered; who was not on the list is now.
+INSERT INTO contact (list_id, address, created_at, last_sent_at, mails, mails_since)
+SELECT cl.id, r.value ->> 1, ?2, ?2, 1, 1
+FROM json_each(?1) r CROSS JOIN list cl ON cl.name = r.value ->> 0 WHERE true
+ON CONFLICT (list_id, address) DO UPDATE SET last_sent_at = max(coalesce(last_sent_at, 0), ?2),
+  mails = mails + 1, mails_since = mails_since + 1;

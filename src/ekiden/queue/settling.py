@@ -18,6 +18,7 @@ from ekiden.queue.rows import (
     STATES,
     ms,
 )
+from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
 _NOTHING: Final = Attempt(
@@ -76,7 +77,7 @@ class Results:
         self.moves.apply(tx)
 
     def _one(self, settlement: Settlement, row: list[Any], seq: int) -> tuple[list[Any], list[Any]]:
-        id_, lane_id, job_id, job_state, number, doubts, last, _, _ = row
+        id_, lane_id, job_id, job_state, number, doubts, last, *_ = row
         state = CODE[settlement.state]
         if job_state == JobState.CANCELLED and state in (READY, HELD):
             state = CANCELLED
@@ -101,7 +102,7 @@ class Results:
         return update, attempt
 
     def suppress(self, soft_bounces: int, soft_days: float) -> list[str]:
-        """Suppress the addresses that are gone, count soft bounces, clear what was delivered.
+        """Suppress the addresses that are gone, count soft bounces, note who was reached.
 
         Returns:
             The addresses that this batch suppressed.
@@ -109,7 +110,8 @@ class Results:
         tx = self._tx
         wanted: list[list[Any]] = []
         soft: Counter[str] = Counter()
-        delivered = []
+        delivered: list[str] = []
+        reached: list[list[str]] = []
         for settlement, row in self._rows:
             address = row[-1]
             if settlement.suppress:
@@ -117,10 +119,16 @@ class Results:
                 wanted.append([address, settlement.suppress, row[2], note])
             elif CODE[settlement.state] == DELIVERED:
                 delivered.append(address)
+                if contact_list := row[-2]:
+                    reached.append([contact_list, address])
             elif settlement.soft:
                 soft[address] += 1
         if delivered:
             tx.execute(sql("clear_soft"), (pack(delivered),))
+        if reached:
+            gone = erased_among(tx, {address for _, address in reached})
+            there = [pair for pair in reached if pair[1] not in gone]
+            tx.execute(sql("reached"), (pack(there), self._at))
         if soft:
             wanted += self._soft(soft, soft_bounces, round(soft_days * _DAY_MS))
         if wanted:
