@@ -4,19 +4,21 @@ import asyncio
 import shutil
 import sys
 import time
+from asyncio.subprocess import Process
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ekiden.cli.output import print_json, visible
+from ekiden.cli.output import note, print_json, visible
 from ekiden.control.client import Client
 from ekiden.control.requests import Backlog, BacklogView
 from ekiden.errors import RefusedError, UnavailableError
@@ -27,6 +29,7 @@ _TICK: Final = 0.5  # seconds between two looks
 _PLAIN_EVERY: Final = 5.0  # seconds between two lines when nobody watches a terminal
 _START: Final = 20.0  # seconds that the daemon may take to answer
 _STOP: Final = 20.0
+_LOG_LINES: Final = 12  # of the daemon's log, when it does not start
 _MARK: Final = ".ekiden-demo"  # in a directory that a demo made and may remove
 
 
@@ -97,8 +100,8 @@ async def play(directory: Path, recipients: int, limit: float, *, quiet: bool) -
     _clear(directory)
     demo = make_demo(directory, recipients=recipients)
     (directory / _MARK).touch()
-    async with DemoWorld(demo) as world, _daemon(demo):
-        client = await _connect(demo)
+    async with DemoWorld(demo) as world, _daemon(demo) as daemon:
+        client = await _connect(demo, daemon)
         began = time.monotonic()
         drop_campaign(demo)
         watch = _Watch(demo, world, client)
@@ -124,7 +127,7 @@ def _clear(directory: Path) -> None:
 
 
 @asynccontextmanager
-async def _daemon(demo: Demo) -> AsyncIterator[None]:
+async def _daemon(demo: Demo) -> AsyncIterator[Process]:
     """Run `ekiden run` on the demo's configuration; end it with TERM, as systemd does."""
     with (demo.directory / "daemon.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -133,7 +136,7 @@ async def _daemon(demo: Demo) -> AsyncIterator[None]:
             stderr=log,
         )
         try:
-            yield
+            yield process
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -144,17 +147,19 @@ async def _daemon(demo: Demo) -> AsyncIterator[None]:
                 await process.wait()
 
 
-async def _connect(demo: Demo) -> Client:
+async def _connect(demo: Demo, daemon: Process) -> Client:
     deadline = time.monotonic() + _START
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and daemon.returncode is None:
         client = await Client.connect(demo.directory / "ekiden.sock")
         if client is not None:
             return client
         await asyncio.sleep(0.05)
-    log = (demo.directory / "daemon.log").read_text(encoding="utf-8", errors="replace")
+    log = demo.directory / "daemon.log"
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]:
+        note(f"  {line}")
     raise UnavailableError(
-        f"the daemon did not start: {visible(log[-500:])}",
-        where=str(demo.directory / "daemon.log"),
+        "the demo's daemon did not start; the end of its log is above",
+        where=str(log),
         remedy="mend what it says, then try again",
     )
 
@@ -247,11 +252,25 @@ class _Show:
             )
 
 
-def _progress(tallies: Mapping[str, Tally], seconds: float) -> Table:
-    table = Table(title=f"Ekiden demo, {seconds:.0f} s", title_justify="left")
+def _table(title: str, columns: Sequence[str]) -> Table:
+    """Return an empty table, one line a provider, that fits into 80 columns."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("provider", no_wrap=True)
-    for name in ("waiting", "deferred", "delivered", "bounced", "expired", "sessions"):
-        table.add_column(name, justify="right")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _progress(tallies: Mapping[str, Tally], seconds: float) -> Table:
+    names = ("waiting", "deferred", "delivered", "bounced", "sessions")
+    table = _table(f"Ekiden demo, {seconds:.0f} s", names)
     for title, tally in tallies.items():
         table.add_row(
             title,
@@ -259,7 +278,6 @@ def _progress(tallies: Mapping[str, Tally], seconds: float) -> Table:
             str(tally.deferred),
             str(tally.events["delivered"]),
             str(tally.events["bounced"]),
-            str(tally.events["expired"]),
             str(tally.sessions),
         )
     return table
@@ -285,6 +303,7 @@ def _outcome(demo: Demo, watch: _Watch, seconds: float) -> Outcome:
     )
 
 
+_WIDTH: Final = 80
 _FATES: Final = ("delivered", "bounced", "expired", "suppressed")
 
 
@@ -310,7 +329,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
             }
         )
         return
-    _print_table(outcome)
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(_summary(outcome))
     for one in outcome.disagreements[:20]:
         print(f"  {visible(one.recipient)}: {visible(one.words)}")
     total = sum(sum(counts.values()) for counts in outcome.fates.values())
@@ -323,11 +342,8 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     print(f"Look around: {outcome.directory}/spool/done, {outcome.directory}/events")
 
 
-def _print_table(outcome: Outcome) -> None:
-    table = Table(title="Ekiden demo: what became of the campaign", title_justify="left")
-    table.add_column("provider", no_wrap=True)
-    for name in ("recipients", *_FATES):
-        table.add_column(name, justify="right")
+def _summary(outcome: Outcome) -> Table:
+    table = _table("Ekiden demo: what became of the campaign", ("recipients", *_FATES))
     totals: Counter[str] = Counter()
     for title, counts in outcome.fates.items():
         totals.update(counts)
@@ -335,4 +351,4 @@ def _print_table(outcome: Outcome) -> None:
         table.add_row(title, str(sum(counts.values())), *cells)
     table.add_section()
     table.add_row("all", str(sum(totals.values())), *[str(totals[fate]) for fate in _FATES])
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    return table
