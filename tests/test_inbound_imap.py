@@ -1,4 +1,4 @@
-"""The bounce mailbox: a small IMAP server that remembers, and what is left when something breaks."""
+"""The bounce mailbox: a small IMAP server that remembers; what is left when something breaks."""
 
 import asyncio
 import re
@@ -12,6 +12,7 @@ from ekiden.errors import EkidenError, UnavailableError
 from ekiden.inbound.imap import ImapOptions, Poller
 from queue_world import NOW
 from returned_mail import desk, dsn
+from test_app_delivery import until
 
 PASSWORD = 'a "quoted" \\ password'
 
@@ -160,12 +161,9 @@ async def test_a_mailbox_in_trouble_is_asked_again(tmp_path: Path) -> None:
         (tmp_path / "password").write_text("wrong\n")
         poller = Poller(options, take)
         task = asyncio.create_task(poller.run())
-        async with asyncio.timeout(20):
-            while not poller.trouble:
-                await asyncio.sleep(0.01)
-            (tmp_path / "password").write_text(PASSWORD)
-            await taken.wait()
-            while poller.trouble:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(poller.trouble))
+        (tmp_path / "password").write_text(PASSWORD)
+        await until(taken.is_set)
+        await until(lambda: not poller.trouble)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

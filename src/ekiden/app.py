@@ -353,7 +353,8 @@ class App:
             self.dispatcher.look()
             self.dispatcher.poke()
             try:
-                await asyncio.wait_for(self._suspensions_due.wait(), _SUSPENSIONS_EVERY)
+                async with asyncio.timeout(_SUSPENSIONS_EVERY):
+                    await self._suspensions_due.wait()
             except TimeoutError:
                 continue
 

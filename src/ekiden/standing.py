@@ -22,6 +22,7 @@ from typing import Final
 import structlog
 
 from ekiden.engine.conclude import HARD_BOUNCE
+from ekiden.engine.schedule.state import SUSPENDED_PARK
 from ekiden.errors import NotFoundError, UnavailableError
 from ekiden.queue.model import JobFacts, Settlement, State
 from ekiden.queue.queue import Queue
@@ -30,6 +31,7 @@ from ekiden.shaping.reputation import ReputationOptions, Standing, Tally, judge,
 
 _log = structlog.get_logger()
 INTERVAL: Final = 1.0  # seconds between rounds
+PARKED: Final = SUSPENDED_PARK + 10.0
 _EARLY: Final = 250  # settled deliveries after which a round comes at once
 _AGAIN: Final = 3600.0  # seconds before the same block is told again
 _TOLD_MOST: Final = 1000
@@ -83,6 +85,7 @@ class Standings:
         self._alerts: dict[tuple[str, str], float] = {}
         self._notices: list[tuple[str, str, int | None]] = []
         self._again: set[str] = set()
+        self._parked = False
         self._wake = asyncio.Event()
         self.stopped: dict[str, str] = {}  # scope -> why
 
@@ -146,6 +149,8 @@ class Standings:
         self._again.discard(scope)
         if self.stopped.pop(scope, None) is not None:
             self._release(scope)
+            self._parked = True
+            self._wake.set()
 
     async def begin(self) -> None:
         """Stop again what was stopped when the last run ended."""
@@ -157,7 +162,8 @@ class Standings:
         trouble = False
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), INTERVAL)
+                async with asyncio.timeout(INTERVAL):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self.round()
@@ -177,6 +183,10 @@ class Standings:
             self._again.discard(scope)
             if scope in self.stopped:
                 await self._stop(scope, self.stopped[scope])
+        if self._parked:
+            # What a stopped source or provider held was put off for a while by the scheduler.
+            await self._queue.offer_lanes(self._now(), PARKED)
+            self._parked = False
         while waiting := await self._queue.unjudged(_PIECE):
             judgements = {one.scope: judge(one.scope, one.tally, self._options) for one in waiting}
             for one in await self._queue.pass_judgement(judgements, self._now()):

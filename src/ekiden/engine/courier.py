@@ -338,7 +338,8 @@ class Courier:
         if session is None:
             return False
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._work.wait(), max(0.0, until - self._desk.now()))
+            async with asyncio.timeout(max(0.0, until - self._desk.now())):
+                await self._work.wait()
         return session.usable
 
     def _claim(self, items: Sequence[Item]) -> None:

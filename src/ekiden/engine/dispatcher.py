@@ -208,7 +208,8 @@ class Dispatcher:
             wait = max(0.0, min(self._scheduler.wake_at(now) - now, _TROUBLE_WAIT))
             if wait and not self._poked.is_set():
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._poked.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await self._poked.wait()
 
     async def _feed(self) -> None:
         while True:
@@ -219,7 +220,8 @@ class Dispatcher:
             except UnavailableError as error:
                 self._refused(error)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._feed_now.wait(), FEED_INTERVAL)
+                async with asyncio.timeout(FEED_INTERVAL):
+                    await self._feed_now.wait()
 
     async def _drain(self) -> None:
         self._stopping = True

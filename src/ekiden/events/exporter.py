@@ -103,7 +103,8 @@ class Exporter:
             moved = await self._patiently()
             if not moved:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._options.poll)
+                    async with asyncio.timeout(self._options.poll):
+                        await self._wake.wait()
                 self._wake.clear()
 
     async def drain(self) -> None:

@@ -109,6 +109,12 @@ class Reputations(Part):
         self._note_due(found[1])
         return found[0]
 
+    async def offer_lanes(self, now: float, within: float) -> None:
+        """Let every lane that would be looked at within some seconds be looked at now."""
+        span = (ms(now), ms(now + within))
+        await self._db.write(lambda tx: tx.execute(sql("offer_lanes"), span))
+        self._note_due(ms(now))
+
 
 def add_tallies(tx: Tx, more: Mapping[str, Tally], volume: int, now: int) -> None:
     """Add to tallies inside a transaction; `now` in stored milliseconds."""

@@ -56,3 +56,6 @@ DELETE FROM stopped_job WHERE scope = ?1;
 
 -- name: drop_old_tallies
 DELETE FROM reputation WHERE at < ?1 AND standing <> 'stopped' AND scope LIKE 'job:%';
+
+-- name: offer_lanes
+UPDATE lane SET due_at = ?1 WHERE ready > 0 AND due_at > ?1 AND due_at <= ?2;

@@ -146,7 +146,8 @@ class Intake:
             if self._arrivals.waiting:
                 pause = min(pause, max(0.05, self._options.rest / 4))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stirred.wait()
 
     async def _room(self) -> bool:
         """Whether the disk has room for more jobs."""
