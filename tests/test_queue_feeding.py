@@ -10,6 +10,8 @@ from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
 from queue_world import NOW, START, check_books, claim_all, new_job, opened, rows, settlement
 
+BULK = Priority.BULK
+
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[Database]:
@@ -145,3 +147,28 @@ async def test_many_destinations_are_rows_not_memory(queue: Queue) -> None:
     await queue.add_deliveries(job_id, rows(*addresses))
     await queue.open_job(job_id, NOW, refused=0)
     assert len(await Feeder(queue).met(NOW, 500)) == 3000
+
+
+async def test_what_was_put_aside_is_met_at_once_when_the_reason_is_lifted(queue: Queue) -> None:
+    await opened(queue, "a@x.example", "b@y.example", "c@z.example")
+    feeder = Feeder(queue)
+    await feeder.met(NOW)
+    lanes = {lane.destination: lane.id for lane in await queue.lanes_due(NOW, START, 9, BULK)}
+    await queue.suspend("x.example", None, "asked to", NOW)
+    await queue.park(dict.fromkeys(lanes.values(), NOW + 300))  # as the scheduler does
+    assert await feeder.met(NOW + 1) == []
+    assert await queue.unsuspend("x.example")
+    assert await feeder.met(NOW + 1) == ["x.example"]
+    await queue.look_again("*")
+    assert await feeder.met(NOW + 1) == ["x.example", "y.example", "z.example"]
+
+
+async def test_looking_again_leaves_retries_at_their_time(queue: Queue) -> None:
+    await opened(queue, "a@x.example")
+    feeder = Feeder(queue)
+    (one,) = await claim_all(queue)
+    await queue.settle([settlement(one, State.READY, due_at=NOW + 30)], NOW)
+    await queue.park({one.lane_id: NOW + 300})
+    await queue.look_again("*")
+    assert await feeder.met(NOW + 29) == []
+    assert await feeder.met(NOW + 31) == ["x.example"]

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
-from ekiden import limits
 from ekiden.control.requests import SuppressionView
 from ekiden.lists.suppression import Reason
 
@@ -35,7 +34,6 @@ def read(lines: Iterable[str], reason: str, note: str = "") -> Iterator[Suppress
     Raises:
         csv.Error: It is no CSV.
     """
-    csv.field_size_limit(limits.ROW_BYTES)
     rows = (row for row in csv.reader(lines) if any(cell.strip() for cell in row))
     first = next(rows, None)
     if first is None:

@@ -288,7 +288,7 @@ class Dispatcher:
         self.poke()
 
     async def _park(self, parks: Sequence[Park]) -> None:
-        await self._surely(lambda: self._feeder.park(parks, self.now()))
+        await self._surely(lambda: self._feeder.park(parks))
         self.look()
 
     async def _resolve(self, destination: str) -> None:

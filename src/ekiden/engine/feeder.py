@@ -84,12 +84,10 @@ class Feeder:
             found = windows.get(load.lane_id, [])
             self._scheduler.loaded(load.lane_id, found, more=len(found) >= load.limit, now=now)
 
-    async def park(self, parks: Sequence[Park], now: float) -> None:
-        """Put lanes that left the scheduler back on the timeline."""
-        drained = [park.lane_id for park in parks if park.until is None]
-        until = {park.lane_id: park.until for park in parks if park.until is not None}
-        if drained:
-            due = await self._queue.next_due(drained)
-            until |= {lane: max(at, now + _MARGIN) for lane, at in due.items() if at is not None}
-        if until:
-            await self._queue.park(until)
+    async def park(self, parks: Sequence[Park]) -> None:
+        """Put lanes that left the scheduler back on the timeline; drained ones when they are due.
+
+        A result that is written between the scheduler's word and this write cannot be overlooked:
+        the queue looks up what is due in the same transaction.
+        """
+        await self._queue.park({park.lane_id: park.until for park in parks})

@@ -11,11 +11,14 @@ Meeting a lane twice is harmless; it is known by its id.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ekiden.queue.model import LaneFacts, Priority, Suspension, Waiting, WindowRequest
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms, optional_ms, optional_seconds, seconds
 from ekiden.store.transaction import Tx, pack
+
+LOOK_AGAIN: Final = 5000  # lanes that are put back in one write
 
 
 class Feeding(Part):
@@ -114,8 +117,26 @@ class Feeding(Part):
         values = (pattern.lower(), optional_ms(until), reason, ms(now))
         await self._db.write(lambda tx: tx.execute(sql("suspend"), values))
 
+    async def look_again(self, pattern: str) -> None:
+        """Take lanes that were put aside for something that is over back to when they are due.
+
+        What held them until a time (a suspension, a cap, a path in trouble) may have been lifted
+        by a person before that time.
+
+        Args:
+            pattern: Their destinations, as for `suspend`.
+        """
+        after = 0
+        while True:
+            # Walks the lanes on the reading connection, where it keeps nobody waiting.
+            rows = await self._db.read(sql("put_aside"), (pattern.lower(), after, LOOK_AGAIN))
+            if not rows:
+                return
+            await self.park({lane: None for (lane,) in rows})
+            after = rows[-1][0]
+
     async def unsuspend(self, pattern: str) -> bool:
-        """Lift a suspension and rewind the feeder's cursor; False when there was none."""
+        """Lift a suspension: its lanes are met again at once; False when there was none."""
         return bool(await self._lift([pattern.lower()]))
 
     async def lift_lapsed(self, now: float) -> list[str]:
@@ -141,7 +162,7 @@ class Feeding(Part):
 
         lifted = await self._db.write(op)
         for pattern in lifted:
-            # Walks the lanes, so it is done where it keeps nobody waiting.
+            await self.look_again(pattern)
             rows = await self._db.read(sql("earliest_of_pattern"), (pattern,))
             self._note_due(rows[0][0])
         return lifted

@@ -68,3 +68,9 @@ SELECT json_group_array(json_array(pattern, until, reason, at)) FROM suspension;
 
 -- name: earliest_of_pattern
 SELECT min(due_at) FROM lane WHERE ready > 0 AND destination GLOB ?1;
+
+-- name: put_aside
+-- Lanes that are looked at only after something of theirs has become due.
+SELECT id FROM lane l WHERE l.id > ?2 AND l.ready > 0 AND l.destination GLOB ?1
+  AND l.due_at > (SELECT min(d.due_at) FROM delivery d WHERE d.lane_id = l.id AND d.state = 0)
+ORDER BY l.id LIMIT ?3;
