@@ -96,7 +96,7 @@ async def test_backlog_counts_per_destination(queue: Queue) -> None:
     found = {item.destination: item for item in await queue.backlog(NOW + 1)}
     x0 = found["x0.example"]
     assert (x0.ready, x0.deferred, x0.sending, x0.oldest) == (3, 1, 1, NOW)
-    assert found["x1.example"].suspended
+    assert found["x1.example"].suspended is not None
     assert [item.destination for item in await queue.backlog(NOW, "X1.*")] == ["x1.example"]
     assert len(await queue.backlog(NOW, limit=2)) == 2
     assert two.destination == "x0.example"

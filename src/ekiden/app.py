@@ -38,12 +38,14 @@ from ekiden.control.notify import Notifier
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
+from ekiden.control.waiting import span
 from ekiden.engine.capsbook import CapsBook
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composer
 from ekiden.engine.conclude import Conclusions, Journey
 from ekiden.engine.dialler import Dialler
 from ekiden.engine.dispatcher import Dispatcher, Parts
+from ekiden.engine.schedule.explain import NOTHING_DUE
 from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.scheduler import Scheduler
 from ekiden.engine.settler import Settler
@@ -320,11 +322,13 @@ class App:
         return self.intake.trouble or self.reporter.trouble or self.exporter.trouble or mailbox
 
     def why(self, destination: str) -> str:
-        """Return why a destination's mail waits; "" when it does not."""
+        """Return why a destination's mail waits; "" when the scheduler has nothing of it."""
         now = self.clock.now()
         reason, until = self.scheduler.why(destination, now)
+        if reason == NOTHING_DUE:
+            return ""
         left = until - now
-        return f"{reason}, {left:.0f} s more" if reason and 0 < left < 1e9 else reason
+        return f"{reason}, {span(left)} more" if reason and 0 < left < 1e9 else reason
 
     def job_changed(self, job: JobFacts) -> None:
         """Hear that a job was opened, paused, resumed, cancelled or finished."""

@@ -14,6 +14,7 @@ from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.views import delivery_view, job_view, suppression_view
+from ekiden.control.waiting import why
 from ekiden.errors import NotFoundError, RefusedError, UnavailableError
 from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
@@ -35,7 +36,7 @@ class Live(Protocol):
         ...
 
     def why(self, destination: str) -> str:
-        """Return in a few words why a destination's mail waits; "" when it does not."""
+        """Return in a few words why a destination's mail waits; "" when it knows nothing of it."""
         ...
 
     def job_changed(self, job: JobFacts) -> None:
@@ -196,7 +197,8 @@ class Control:
 
     async def _backlog(self, request: requests.Backlog) -> list[requests.BacklogView]:
         pattern = _checked(request.pattern)
-        found = await self._queue.backlog(self._clock(), pattern, min(request.limit, ROWS_MOST))
+        now = self._clock()
+        found = await self._queue.backlog(now, pattern, min(request.limit, ROWS_MOST))
         return [
             requests.BacklogView(
                 destination=one.destination,
@@ -206,13 +208,10 @@ class Control:
                 held=one.held,
                 oldest=one.oldest,
                 next_due=one.next_due,
-                why="suspended" if one.suspended else self._why(one.destination),
+                why=why(one, now, self._live.why if self._live else None),
             )
             for one in found
         ]
-
-    def _why(self, destination: str) -> str:
-        return self._live.why(destination) if self._live else "no daemon runs"
 
     async def _suspend(self, request: requests.Suspend) -> requests.SuspensionView:
         pattern, now = _checked(request.pattern), self._clock()

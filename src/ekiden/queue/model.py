@@ -384,7 +384,12 @@ class Backlog:
         held: Deliveries that wait for a person.
         oldest: When the oldest waiting job came in.
         next_due: When the next delivery is due.
-        suspended: Whether a suspension covers the destination.
+        suspended: The reason of the suspension that covers the destination, "" when it has none;
+            None when it is not suspended.
+        paused: A paused job, when nothing of open jobs is ready; else "".
+        begins: When the first of its open jobs with something ready begins (`send_at`).
+        aside: When the scheduler looks at it, or looked: later than `next_due` for what it has put
+            aside.
     """
 
     destination: str
@@ -394,7 +399,10 @@ class Backlog:
     held: int
     oldest: float | None
     next_due: float | None
-    suspended: bool
+    suspended: str | None = None
+    paused: str = ""
+    begins: float | None = None
+    aside: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

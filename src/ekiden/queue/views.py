@@ -43,19 +43,7 @@ class Views(Part):
         found = await self._db.read_json(
             sql("backlog"), {"now": ms(now), "pattern": pattern.lower(), "limit": limit}
         )
-        return [
-            Backlog(
-                destination=destination,
-                ready=ready,
-                deferred=deferred,
-                sending=sending,
-                held=held,
-                oldest=optional_seconds(oldest),
-                next_due=optional_seconds(next_due),
-                suspended=bool(suspended),
-            )
-            for destination, ready, sending, held, oldest, deferred, next_due, suspended in found
-        ]
+        return [_backlog(row) for row in found]
 
     async def job_rows(self, job_id: int, after_id: int, limit: int) -> list[JobRow]:
         """A job's deliveries in the order of their ids, for reports.
@@ -100,6 +88,24 @@ class Views(Part):
                 attempts = [attempt_record(item) for item in found]
                 histories.append(DeliveryHistory(uid, name, _job_row(delivery), attempts))
         return histories
+
+
+def _backlog(row: list[Any]) -> Backlog:
+    destination, ready, sending, held, oldest, deferred, next_due, suspended, *more = row
+    paused, begins, aside = more
+    return Backlog(
+        destination=destination,
+        ready=ready,
+        deferred=deferred,
+        sending=sending,
+        held=held,
+        oldest=optional_seconds(oldest),
+        next_due=optional_seconds(next_due),
+        suspended=suspended,
+        paused=paused or "",
+        begins=optional_seconds(begins),
+        aside=optional_seconds(aside),
+    )
 
 
 def _job_row(row: list[Any]) -> JobRow:

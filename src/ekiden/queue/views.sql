@@ -16,11 +16,16 @@ SELECT json_group_array(json_array(destination, ready, sending, held, oldest,
   (SELECT min(d.due_at) FROM lane l CROSS JOIN delivery d ON d.lane_id = l.id AND d.state = 0
      WHERE l.destination = b.destination AND l.ready > 0
      AND l.job_id IN (SELECT id FROM job WHERE state IN ('open', 'paused'))),
-  EXISTS (SELECT 1 FROM suspension s
-    WHERE b.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :now))))
+  (SELECT s.reason FROM suspension s
+    WHERE b.destination GLOB s.pattern AND (s.until IS NULL OR s.until > :now) LIMIT 1),
+  paused, begins, aside))
 FROM (
   SELECT l.destination, sum(l.ready) AS ready, sum(l.sending) AS sending, sum(l.held) AS held,
-    min(j.created_at) AS oldest
+    min(j.created_at) AS oldest,
+    CASE WHEN sum(iif(j.state = 'open', l.ready, 0)) = 0
+      THEN max(iif(j.state = 'paused' AND l.ready > 0, j.name, NULL)) END AS paused,
+    min(iif(j.state = 'open' AND l.ready > 0, j.send_at, NULL)) AS begins,
+    min(iif(j.state = 'open' AND l.ready > 0, l.due_at, NULL)) AS aside
   FROM job j CROSS JOIN lane l ON l.job_id = j.id
   WHERE j.state IN ('open', 'paused') AND l.destination GLOB :pattern
     AND l.ready + l.sending + l.held > 0

@@ -1,6 +1,7 @@
 """Why a destination waits, and what each site is doing: words for people. Reads, never changes."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Site, Source
@@ -8,6 +9,8 @@ from ekiden.engine.schedule.state import State
 from ekiden.queue.model import JobState
 
 Reason = tuple[str, float]
+
+NOTHING_DUE: Final = "nothing of it is due"  # nothing in memory; the queue may know more
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def why(state: State, name: str, now: float) -> Reason:
     """
     destination = state.destinations.get(name)
     if destination is None:
-        until, reason = state.trouble.get(name, (now, "nothing of it is due"))
+        until, reason = state.trouble.get(name, (now, NOTHING_DUE))
         return reason, until
     if destination.until > now:
         return destination.reason, destination.until
@@ -126,7 +129,7 @@ def why(state: State, name: str, now: float) -> Reason:
     if not destination.lanes:
         paused = [(path.reason, path.until) for path in destination.site.paths.values()]
         held = _site_closed(destination.site, now) or min(paused, default=None, key=_when)
-        return held if held and held[1] > now else ("nothing of it is due", now)
+        return held if held and held[1] > now else (NOTHING_DUE, now)
     jobs = [_job_closed(lane.job, now) for lane in destination.lanes.values()]
     shut = [reason for reason in jobs if reason is not None]
     if len(shut) == len(jobs):
