@@ -195,6 +195,25 @@ def test_a_cancelled_send_says_what_became_of_it(
     on(loop, main)
 
 
+@pytest.mark.parametrize("octets", [60, 3 * limits.WRITE_PORTION_BYTES])
+async def test_the_last_octet_is_announced_before_it_goes(octets: int) -> None:
+    content = b"x" * 58 + b"\r\n"
+    content *= octets // len(content)
+    async with Peer({"RCPT 1": b"550 no\r\n"}) as peer:
+        session = await opened(peer)
+        taken: list[int] = []
+        for _ in range(2):
+            await session.send(
+                "a@example.com",
+                "b@example.net",
+                content,
+                last_octet=lambda: taken.append(len(peer.messages)),
+            )
+        assert taken == [0]  # not for the refused one, and before the peer had the content
+        assert peer.messages == [content]
+        await session.close()
+
+
 async def test_abort_ends_a_running_send() -> None:
     async with Peer({"DOT": Do.STALL}) as peer:
         session = await opened(peer)

@@ -216,6 +216,29 @@ async def test_what_was_in_flight_is_in_doubt(
     assert len(await claim_all(queue, NOW + 5)) == 2
 
 
+async def test_what_was_not_past_the_dot_is_put_back_untouched(queue: Queue, db: Database) -> None:
+    job_id = await opened(queue, *(f"u{n}@x.example" for n in range(7)))
+    await queue.claim([1, 2, 3, 4, 5], 7, NOW)
+    again = Queue(db, QueueOptions(chunk=2))
+    # 2 was past the dot; so was 4, but under a lease that is over.
+    assert await again.put_back({(2, 7), (4, 6)}, NOW) == 4
+    assert [one.id for one in await again.recover(NOW)] == [2]
+    facts = await again.job(job_id)
+    assert (facts.counts[State.READY], facts.counts[State.SENDING]) == (7, 0)
+    (record,) = await again.attempts_after(0, 9)
+    assert (record.delivery_id, record.in_doubt) == (2, True)
+    claimed = (await again.claim([1, 2], 8, NOW)).claimed
+    assert [(one.attempts, one.doubts) for one in claimed] == [(1, 0), (2, 1)]
+
+
+async def test_what_is_put_back_of_a_cancelled_job_is_cancelled(queue: Queue) -> None:
+    job_id = await opened(queue, "a@x.example")
+    await queue.claim([1], 2**62 + 1, NOW)
+    await queue.cancel_job(job_id, NOW)
+    assert await queue.put_back(frozenset(), NOW) == 1
+    assert (await queue.job(job_id)).counts[State.CANCELLED] == 1
+
+
 async def test_held_can_be_given_up(queue: Queue) -> None:
     job_id = await opened(queue, "a@x.example")
     (item,) = await claim_all(queue)

@@ -71,6 +71,7 @@ from ekiden.spool.report import Reporter
 from ekiden.spool.sweep import sweep
 from ekiden.standing import Standings
 from ekiden.store.database import Database
+from ekiden.store.ledger import Ledger
 from ekiden.upkeep import Upkeep, UpkeepOptions
 
 _log = structlog.get_logger()
@@ -109,6 +110,8 @@ class App:
         self.clock = Clock()
         self.started_at = self.clock.now()
         self.metrics = Metrics()
+        self._database = database.path
+        self._ledger: Ledger | None = None
         self.queue = Queue(database, settings.queue(config))
         self.suppressions = Suppressions(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
@@ -157,6 +160,7 @@ class App:
             site_facts=self._caps.facts,
             clock=self.clock,
             jobs=self._jobs,
+            handing_over=self._handing_over,
         )
         self.dispatcher = Dispatcher(self._parts, settings.engine(config))
         self.exporter = Exporter(
@@ -254,10 +258,15 @@ class App:
         await self.standings.round()
         await self.returned.flush(self.clock.now())
         await self.exporter.drain()
+        if self._ledger is not None:
+            self._ledger.end()
 
     async def _recover(self) -> None:
         """Say what was on the wire when the last run died, and put it back."""
         policy = self.config.delivery.in_doubt
+        past = Ledger.read(self._database)
+        if past is not None:
+            await self.queue.put_back(past, self.clock.now())
         recovered = await self.queue.recover(self.clock.now(), policy)
         for one in recovered[:_SHOWN]:
             _log.warning(
@@ -273,13 +282,21 @@ class App:
                 count=len(recovered),
                 remedy="each is an in_doubt event in the event log",
             )
+        self._ledger = Ledger.begin(self._database)
         await self._recall_learned()
         await self.standings.begin()
+
+    def _handing_over(self, claimed: Claimed) -> None:
+        if self._ledger is not None:
+            self._ledger.note(claimed.id, claimed.lease)
 
     async def _write_results(self, settlements: Sequence[Settlement]) -> None:
         await self.queue.settle(settlements, self.clock.now())
 
     def _results_written(self, settlements: Sequence[Settlement]) -> None:
+        if self._ledger is not None:
+            for settlement in settlements:
+                self._ledger.settled(settlement.claimed.id, settlement.claimed.lease)
         self.standings.note(settlements)
         self.exporter.wake()
 

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from ekiden.engine.composer import Composed, Unrenderable
@@ -55,6 +56,9 @@ class Desk(Protocol):
 
     def concluded(self, session_id: int, concluded: Concluded) -> None:
         """Tell the scheduler what a delivery came to."""
+
+    def handing_over(self, claimed: Claimed) -> None:
+        """Note that the end of its content goes to the receiver now."""
 
     def returned(self, items: Sequence[Item]) -> None:
         """Tell the scheduler that ids it gave out are untouched."""
@@ -226,6 +230,7 @@ class Courier:
                 eight_bit=message.eight_bit,
                 smtputf8=message.smtputf8,
                 size=message.size,
+                last_octet=partial(self._desk.handing_over, loaded.claimed),
             )
         except asyncio.CancelledError:
             self._cut_off(loaded, session, journey)

@@ -97,6 +97,7 @@ class Parts:
         site_facts: The caps of a destination at its site.
         clock: The engine's clock.
         jobs: The jobs in play, by id; the engine keeps it.
+        handing_over: Hears of each delivery just before the end of its content is handed over.
     """
 
     queue: Queue
@@ -110,6 +111,7 @@ class Parts:
     site_facts: Callable[[str, Site], SiteFacts]
     clock: Clock
     jobs: dict[int, JobFacts]
+    handing_over: Callable[[Claimed], None] = lambda _: None
 
 
 class Dispatcher:
@@ -397,6 +399,10 @@ class Dispatcher:
             reason=concluded.reason,
         )
         self.poke()
+
+    def handing_over(self, claimed: Claimed) -> None:
+        """Note that the end of its content goes to the receiver now."""
+        self._parts.handing_over(claimed)
 
     def returned(self, items: Sequence[Item]) -> None:
         """Tell the scheduler that ids it gave out are untouched."""

@@ -15,6 +15,7 @@ Contract.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from ekiden import limits
@@ -45,6 +46,7 @@ class SessionProtocol(asyncio.Protocol):
         "_alarm",
         "_deadlines",
         "_ended",
+        "_last_octet",
         "_outcome",
         "_paused",
         "_quitting",
@@ -69,6 +71,7 @@ class SessionProtocol(asyncio.Protocol):
         self._transaction: Transaction | None = None
         self._outcome: asyncio.Future[Outcome] | None = None
         self._ended: asyncio.Future[None] | None = None
+        self._last_octet: Callable[[], None] = lambda: None
         self._unsent: memoryview | None = None
         self._paused = False
         self._quitting = False
@@ -77,13 +80,21 @@ class SessionProtocol(asyncio.Protocol):
 
     # --- for the session ---------------------------------------------------------------------
 
-    def run(self, transaction: Transaction, outcome: asyncio.Future[Outcome]) -> None:
+    def run(
+        self,
+        transaction: Transaction,
+        outcome: asyncio.Future[Outcome],
+        last_octet: Callable[[], None] = lambda: None,
+    ) -> None:
         """Begin `transaction`; `outcome` is given its outcome when nothing more is owed.
+
+        `last_octet` is called just before the end of the content is handed to the transport.
 
         The protocol must be `open` and no other transaction running.
         """
         self._transaction = transaction
         self._outcome = outcome
+        self._last_octet = last_octet
         self._write(transaction, transaction.start())
 
     def quit(self, ended: asyncio.Future[None]) -> None:
@@ -162,6 +173,7 @@ class SessionProtocol(asyncio.Protocol):
         if not transaction.content_due:
             self._transport.write(data)
         elif len(data) <= limits.WRITE_PORTION_BYTES:
+            self._last_octet()
             self._transport.write(data)
             transaction.content_sent()
         else:
@@ -179,6 +191,8 @@ class SessionProtocol(asyncio.Protocol):
             portion = self._unsent[: limits.WRITE_PORTION_BYTES]
             rest = self._unsent[limits.WRITE_PORTION_BYTES :]
             self._unsent = rest if len(rest) else None
+            if self._unsent is None:
+                self._last_octet()
             self._transport.write(portion)
         transaction.content_sent()
         if transaction.step is not None:

@@ -10,7 +10,7 @@ Contract.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ekiden.smtp.ehlo import Extensions
@@ -26,7 +26,12 @@ class Wire(Protocol):
     open: bool
     farewell: Reply | None
 
-    def run(self, transaction: Transaction, outcome: asyncio.Future[Outcome]) -> None:
+    def run(
+        self,
+        transaction: Transaction,
+        outcome: asyncio.Future[Outcome],
+        last_octet: Callable[[], None],
+    ) -> None:
         """Run one transaction."""
 
     def quit(self, ended: asyncio.Future[None]) -> None:
@@ -106,6 +111,7 @@ class Session:
         eight_bit: bool = False,
         smtputf8: bool = False,
         size: int = 0,
+        last_octet: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Send one message to one recipient.
 
@@ -116,6 +122,8 @@ class Session:
             eight_bit: It has bytes above 127.
             smtputf8: Its header fields need RFC 6531.
             size: Bytes to declare; 0 = count them.
+            last_octet: Called just before the end of the content is handed to the transport:
+                from there on the receiver may have the message.
 
         Returns:
             What became of it.
@@ -143,7 +151,7 @@ class Session:
         self._transaction = transaction
         waiter: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
-            self._wire.run(transaction, waiter)
+            self._wire.run(transaction, waiter, last_octet)
             self.outcome = await waiter
         except asyncio.CancelledError:
             self._wire.abort()
