@@ -199,7 +199,7 @@ def test_a_cancelled_send_says_what_became_of_it(
 async def test_the_last_octet_is_announced_before_it_goes(octets: int) -> None:
     content = b"x" * 58 + b"\r\n"
     content *= octets // len(content)
-    async with Peer({"RCPT 1": b"550 no\r\n"}) as peer:
+    async with Peer({"RCPT 1": b"550 no\r\n", "DATA 1": b"503 no\r\n"}) as peer:
         session = await opened(peer)
         taken: list[int] = []
         for _ in range(2):
