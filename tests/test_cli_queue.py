@@ -275,7 +275,7 @@ def test_suppressions_travel_as_csv(ekiden: Run, tmp_path: Path) -> None:
     assert out.stat().st_mode & 0o777 == 0o600
     lines = out.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "address,reason,scope,at,note"
-    assert lines[1] == "one@x.example,import,all,2024-05-06T07:08:09.000+00:00,BOUNCE"
+    assert lines[1] == "one@x.example,hard_bounce,all,2024-05-06T07:08:09.000+00:00,BOUNCE"
     assert [line.split(",")[1] for line in lines[2:]] == ["unsubscribe", "complaint"]
     assert ekiden("suppressions", "export").out.splitlines() == lines
     assert ekiden("suppressions", "import", out).rows == [["0", "3", "0"]]

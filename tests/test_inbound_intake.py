@@ -238,6 +238,12 @@ async def test_automatic_replies_and_delays_are_only_counted(tmp_path: Path) -> 
         assert [one.outcome for one in at.heard] == ["autoreply", "delay", "no_report"]
 
 
+def test_every_outcome_is_on_its_page() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "inbound.md").read_text(encoding="utf-8")
+    told = re.findall(r"`(\w+)`", page.partition("| outcome |")[2].partition("\n\n")[0])
+    assert [one for one in told if one in set(Outcome)] == [str(one) for one in Outcome]
+
+
 def test_references_fit_a_header_line() -> None:
     made = Identifiers([KEY], DOMAIN, LIFETIME).reference((1 << 63) - 1, NOW)
     assert re.fullmatch(r"r-[a-z0-9]{44}", made)

@@ -2,15 +2,18 @@
 
 A file whose first line names an address column is CSV with a heading: the columns `reason`,
 `scope`, `at` and `note` are read, others are ignored. A reason of somebody else's vocabulary is
-kept in the note. Any other file has one address per line.
+kept in the note. Any other file has one address per line. What SES and SendGrid export is
+understood as well (`suppression_vendors`).
 """
 
 import csv
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Final, TextIO
 
+from ekiden.cli import suppression_vendors
 from ekiden.control.requests import SuppressionView
 from ekiden.lists.suppression import Reason
 
@@ -33,8 +36,15 @@ def read(lines: Iterable[str], reason: str, note: str = "") -> Iterator[Suppress
 
     Raises:
         csv.Error: It is no CSV.
+        RefusedError: It is no JSON, though it begins like it.
     """
-    rows = (row for row in csv.reader(lines) if any(cell.strip() for cell in row))
+    stream = iter(lines)
+    head = next((line for line in stream if line.strip()), "")
+    if suppression_vendors.is_json(head):
+        for cells in suppression_vendors.objects(head, stream):
+            yield _entry(cells, reason, note)
+        return
+    rows = (row for row in csv.reader(chain([head], stream)) if any(cell.strip() for cell in row))
     first = next(rows, None)
     if first is None:
         return
@@ -43,23 +53,33 @@ def read(lines: Iterable[str], reason: str, note: str = "") -> Iterator[Suppress
         "@" in cell for cell in first
     )
     if not heading:
-        yield _entry({"address": first[0].removeprefix("\ufeff")}, reason, note)
+        yield _entry(_bare(first), reason, note)
     place = next((at for at, name in enumerate(names) if name in ADDRESS_NAMES), 0)
     for row in rows:
-        cells = dict(zip(names, row, strict=False)) if heading else {}
+        cells = dict(zip(names, row, strict=False)) if heading else _bare(row)
         cells["address"] = row[place] if place < len(row) else ""
         yield _entry(cells, reason, note)
+
+
+def _bare(row: list[str]) -> dict[str, str]:
+    """The cells of a row without a heading: an address, and SES's reason behind it."""
+    cells = {"address": row[0].removeprefix("\ufeff")}
+    if len(row) > 1 and suppression_vendors.meaning({"reason": row[1]}):
+        cells["reason"] = row[1]
+    return cells
 
 
 def _entry(cells: dict[str, str], reason: str, note: str) -> SuppressionView:
     said = cells.get("reason", "").strip()
     known = said in set(Reason)
+    if not known and (told := suppression_vendors.meaning(cells)):
+        reason = told
     notes = [cells.get("note", "").strip() or note, "" if known else said]
     return SuppressionView(
         address=cells["address"].strip()[:ADDRESS_MOST],
         reason=said if known else reason,
         scope=cells.get("scope", "").strip()[:ADDRESS_MOST] or "all",
-        at=_moment(cells.get("at", "").strip()),
+        at=_moment(suppression_vendors.moment(cells)),
         note="; ".join(filter(None, notes))[:NOTE_MOST],
     )
 
