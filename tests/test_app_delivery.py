@@ -42,6 +42,10 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
             await asyncio.sleep(0.02)
 
 
+def sent(stage: Stage) -> int:
+    return sum(1 for _ in stage.transactions())
+
+
 async def test_a_campaign_arrives_signed_once_and_under_its_caps(tmp_path: Path) -> None:
     stage = Stage(
         tmp_path / "s",
@@ -130,6 +134,42 @@ async def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(tmp_path: 
         stage.drop("after", ["success@d1.example"])
         await until(stage.result("after").exists)
     assert [fate for _, fate, _ in stage.fates("after")] == ["delivered"]
+
+
+async def test_a_suspension_that_is_lifted_lets_the_mail_go_at_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "s", destinations=2, sites=2)
+    stage.write()
+    async with stage.receivers(), stage.dns(), daemon(stage) as app:
+        stage.drop("one", ["success@d0.example", "success@d1.example"])
+        await until(stage.result("one").exists)
+        await app.queue.suspend("d1.*", None, "they asked", app.clock.now())
+        app.suspensions_changed()
+        await until(lambda: app.why("d1.example") == "they asked")
+        stage.drop("two", ["success+2@d0.example", "success+2@d1.example"])
+        await until(lambda: sent(stage) == 3)
+        (row,) = await app.queue.backlog(app.clock.now())
+        assert (row.destination, row.ready, row.suspended) == ("d1.example", 1, "they asked")
+        # Put aside for minutes, as the scheduler does with lanes that it cannot move.
+        await app.queue.park(dict.fromkeys(range(1, 9), app.clock.now() + 300))
+        assert await app.queue.unsuspend("d1.*")
+        app.suspensions_changed()
+        await until(stage.result("two").exists, 20)
+    assert [fate for _, fate, _ in stage.fates("two")] == ["delivered"] * 2
+
+
+async def test_a_reload_raises_caps_at_once(tmp_path: Path) -> None:
+    stage = Stage(
+        tmp_path / "s", destinations=1, sites=1, extra='[limits]\nrates_per_site = ["2/h"]\n'
+    )
+    stage.write()
+    async with stage.receivers(), stage.dns(), daemon(stage) as app:
+        stage.drop("news", [f"success+{n}@d0.example" for n in range(9)])
+        await until(lambda: sent(stage) == 2)
+        await until(lambda: "are limited to 2 per hour" in app.why("d0.example"))
+        stage.config.write_text(stage.config.read_text().replace('"2/h"', '"900/h"'))
+        app.reload()
+        await until(stage.result("news").exists, 20)
+    assert [fate for _, fate, _ in stage.fates("news")] == ["delivered"] * 9
 
 
 async def test_pause_resume_and_cancel(tmp_path: Path) -> None:

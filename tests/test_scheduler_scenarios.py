@@ -347,6 +347,20 @@ def test_retry_after_is_honoured() -> None:
     assert scheduler.why("a.example", START + 2) == ("try in 90 s", START + 91)
 
 
+def test_new_caps_hold_as_soon_as_the_answers_are_asked_for_again() -> None:
+    scheduler = ready(facts=SiteFacts("mx", site_caps=Caps(sessions=1), until=START + 9_000))
+    scheduler.lane_offered(LaneFacts(2, 1, "b.example", Priority.BULK, 1, START), START)
+    scheduler.actions(START)
+    scheduler.resolved("b.example", SiteFacts("mx", site_caps=Caps(sessions=1)), START)
+    assert scheduler.why("b.example", START)[0] == "1 of 1 sessions of site mx"
+    assert Resolve("b.example") not in scheduler.actions(START + 1)
+    scheduler.resolve_again(START + 1)
+    assert Resolve("b.example") in scheduler.actions(START + 1)
+    assert scheduler.why("b.example", START + 1)[0] == "1 of 1 sessions of site mx"
+    scheduler.resolved("b.example", SiteFacts("mx", site_caps=Caps(sessions=2)), START + 1)
+    assert scheduler.why("b.example", START + 1)[0] != "1 of 1 sessions of site mx"
+
+
 def test_every_waiting_destination_says_why() -> None:
     site_caps = Caps(sessions=1, messages=(Rate(2, 60),))
     scheduler = ready(facts=SiteFacts("mx", site_caps=site_caps))

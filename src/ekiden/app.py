@@ -117,6 +117,7 @@ class App:
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
         self._jobs: dict[int, JobFacts] = {}
         self._suspensions_due = asyncio.Event()
+        self._all_due = asyncio.Event()
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
         provider_of = settings.provider_of()
@@ -241,6 +242,7 @@ class App:
                     group.create_task(self.reporter.run(), name="reporter"),
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self._watch_suspensions(), name="suspensions"),
+                    group.create_task(self._look_again(), name="look again"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self._count_refused(), name="refused mail"),
@@ -367,6 +369,8 @@ class App:
             current = {one.pattern: one for one in await self.queue.suspensions()}
             for pattern in known - current.keys():
                 self.scheduler.unsuspend(pattern, self.clock.now())
+                # Until then the scheduler put lanes aside again that the queue had given back.
+                await self.queue.look_again(pattern)
             for pattern in current.keys() - known:
                 one = current[pattern]
                 self._suspend(pattern, one.until, one.reason)
@@ -435,8 +439,23 @@ class App:
             self._set_sources()
         elif kind == "provider":
             self.scheduler.unsuspend(name, self.clock.now())
-        self.dispatcher.look()
-        self.dispatcher.poke()
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        """Meet everything again that was put aside until a time: what held it may be over."""
+        self._all_due.set()
+
+    async def _look_again(self) -> None:
+        while True:
+            await self._all_due.wait()
+            self._all_due.clear()
+            try:
+                await self.queue.look_again("*")
+            except UnavailableError:
+                self._all_due.set()
+                await asyncio.sleep(_REFUSED_EVERY)
+            self.dispatcher.look()
+            self.dispatcher.poke()
 
     def _set_sources(self) -> None:
         """Give the scheduler the sources that are not stopped."""
@@ -475,9 +494,12 @@ class App:
             settings.dialling(config),
             settings.sources(config),
             CapsBook(config, Providers.load()).facts,
+            settings.engine(config),
         )
         self.config = config
         self._set_sources()
+        self.scheduler.set_caps(settings.scheduling(config).caps)
+        self._look_at_all()
         _log.info("configuration reloaded", file=str(self.path))
 
 

@@ -65,8 +65,12 @@ class CapsBook:
         hosts = [host.name for host in site.hosts]
         limits = self._config.limits
         if site.route:
-            route = next(one for one in self._config.routes if one.pattern == site.route)
-            layers.append(Layer("site", f"route {route.pattern}", _of_site(route)))
+            # A reload may have taken the route away between the look-up and now.
+            layers += [
+                Layer("site", f"route {route.pattern}", _of_site(route))
+                for route in self._config.routes
+                if route.pattern == site.route
+            ]
         else:
             provider = self._providers.match(destination, hosts)
             if provider is not None:

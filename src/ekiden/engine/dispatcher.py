@@ -155,8 +155,10 @@ class Dispatcher:
         dialling: DialOptions,
         sources: Mapping[str, Source],
         site_facts: Callable[[str, Site], SiteFacts],
+        options: EngineOptions,
     ) -> None:
         """Take over a new configuration; open sessions end as they began."""
+        self._options = options
         self._parts = replace(
             self._parts,
             resolver=resolver,
@@ -164,6 +166,13 @@ class Dispatcher:
             sources=sources,
             site_facts=site_facts,
         )
+        now = self.now()
+        for destination, name in self._scheduler.found():
+            site = self._sites[name]
+            if not site.route:  # where a route leads now, the next look-up says
+                self._scheduler.resolved(destination, site_facts(destination, site), now)
+        self._scheduler.resolve_again(now)
+        self.poke()
 
     def poke(self) -> None:
         """Something changed: ask the scheduler soon."""

@@ -86,6 +86,26 @@ class Scheduler:
         """Take over new caps over everything the engine does."""
         self._state.engine.set_caps(caps)
 
+    def resolve_again(self, now: float) -> None:
+        """Ask anew where every destination goes, and put nothing aside for what held before.
+
+        What is known serves until the new answer is there.
+        """
+        state = self._state
+        state.trouble.clear()
+        for site in state.sites.values():
+            for work in site.works.values():
+                work.held_until = NEVER
+            state.poke_all(site)
+        for destination in state.destinations.values():
+            destination.stale_at = min(destination.stale_at, now)
+            state.wake_destination(destination, now)
+
+    def found(self) -> list[tuple[str, str]]:
+        """Return the destinations in memory whose site is known, each with that site's name."""
+        every = self._state.destinations.values()
+        return [(one.name, one.site.name) for one in every if one.site is not None]
+
     def suspend(self, pattern: str, until: float, reason: str, now: float) -> None:
         """Begin and hand out nothing for what `pattern` names, until `until`.
 
@@ -588,7 +608,9 @@ class Scheduler:
                 return Idle(FOREVER, f"one at a time: {scope} has a rate")
             at = meter.ready_at(now)
             if at > now:
-                return self._wait_for(session, at, f"{meter.binding(now)} messages of {scope}", now)
+                return self._wait_for(
+                    session, at, f"messages of {scope} are limited to {meter.binding(now)}", now
+                )
         return None
 
     def _wait_for(self, session: Session, at: float, reason: str, now: float) -> Idle | Finish:

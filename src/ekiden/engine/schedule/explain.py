@@ -154,7 +154,7 @@ def _within(destination: Destination, now: float) -> Reason | None:
     """Return what slows a destination that is being served."""
     meter = destination.messages
     if meter is not None and (at := meter.ready_at(now)) > now:
-        return f"{meter.binding(now)} messages of {destination}", at
+        return f"messages of {destination} are limited to {meter.binding(now)}", at
     return None
 
 

@@ -132,7 +132,7 @@ class Scope(Gate):
             return f"{self.sessions} of {self.caps.sessions} sessions of {self}", FOREVER
         for meter, what in ((self.connections, "connections"), (self.messages, "messages")):
             if meter is not None and (at := meter.ready_at(now)) > now:
-                return f"{meter.binding(now)} {what} of {self}", at
+                return f"{what} of {self} are limited to {meter.binding(now)}", at
         return None
 
     def __str__(self) -> str:
