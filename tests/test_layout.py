@@ -35,6 +35,8 @@ PURE_FILES = (
     "engine/schedule/state.py",
     "engine/schedule/turns.py",
     "engine/decide.py",
+    "lists/agents.py",
+    "lists/model.py",
     "spool/advice.py",
     "spool/csvrows.py",
     "spool/decoding.py",

@@ -97,3 +97,28 @@ INBOUND_ADDRESSES: Final = 40  # of a mail's header that are looked at
 INBOUND_AT_ONCE: Final = 4  # mails that are read at the same time
 IMAP_MESSAGES: Final = 500  # taken in one round
 IMAP_TIMEOUT: Final = 60.0  # of the connection, and of each answer
+
+# --- Contact lists -------------------------------------------------------------------------------
+LIST_TOPICS: Final = 62  # bits of a signed 64-bit mask, one left for the sign and one spare
+LIST_TEXT: Final = 1000  # characters of a description
+CONTACT_ATTRIBUTES_BYTES: Final = 8192  # as JSON; SES takes 1 KB
+CONSENT_TEXT: Final = 300  # characters of a source
+CONSENT_FORM: Final = 20_000  # characters of the words that people agreed to
+CONTACT_BATCH: Final = 2000  # contacts of one request; well below the control socket's longest line
+IDENTITY_CODE_SECONDS: Final = 86_400.0  # a confirmation mail's link; as Amazon SES
+USER_AGENT: Final = 1000  # characters that are looked at
+
+# --- Links and HTTP --------------------------------------------------------------------------------
+TOKEN_BYTES: Final = 2100  # of what a token holds; a URL of 2048 bytes fits
+TOKEN_CHARS: Final = 2900  # of its base64url
+LINK_BYTES: Final = 2048  # a longer link is not tracked, and leads where it always led
+LINKS_TRACKED: Final = 250  # in one message, as Amazon SES
+HTTP_HEAD_SECONDS: Final = 10.0  # until a request's head is there, from its first chance to come
+HTTP_REQUEST_SECONDS: Final = 30.0  # from a request's head to the last byte of its answer
+HTTP_HEAD_BYTES: Final = 16 * 1024
+HTTP_FORM_BYTES: Final = 16 * 1024  # of a public form; one-click sends 26
+HTTP_JOB_BYTES: Final = INLINE_JOB_BYTES  # of a job that comes over HTTP
+HTTP_CONNECTIONS: Final = 2000  # at once, per listener
+HTTP_CLIENTS_REMEMBERED: Final = 20_000  # by a rate limit
+USER_AGENT_KEPT: Final = 256  # characters
+REACTIONS_WAITING: Final = 20_000  # opens and clicks not yet written; more are only counted
