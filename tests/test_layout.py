@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"control", "web"},
     {"settings", "upkeep", "standing"},
     {"app"},
+    {"daemon"},
     {"cli"},
     {"__main__"},
 ]

@@ -17,24 +17,19 @@ problems, and the old configuration stays.
 import asyncio
 import os
 import random
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 import structlog
-import uvloop
 
 from ekiden import __version__, settings
 from ekiden.bounce.model import Verdict
 from ekiden.config import Config, load
-from ekiden.control.notify import Notifier
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
@@ -76,7 +71,6 @@ from ekiden.upkeep import Upkeep, UpkeepOptions
 
 _log = structlog.get_logger()
 
-SWITCH_INTERVAL: Final = 0.001  # seconds; a thread that parses a million rows yields this often
 _LAG_EVERY: Final = 0.1
 _REPORT_EVERY: Final = 0.5
 _REFUSED_EVERY: Final = 5.0
@@ -535,62 +529,3 @@ async def build(config: Config, path: Path | None = None) -> AsyncIterator[App]:
         threads = SigningThreads(config.dkim.threads or None)
         await stack.enter_async_context(threads)
         yield App(config, path, database=database, spool=spool, log=log, threads=threads)
-
-
-async def serve(config: Config, path: Path | None = None) -> None:
-    """Run the daemon until TERM or INT."""
-    stop = asyncio.Event()
-    notifier = Notifier()
-    async with build(config, path) as app:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-
-        def reload() -> None:
-            notifier.reloading(time.monotonic())
-            app.reload()
-            notifier.ready("running")
-
-        loop.add_signal_handler(signal.SIGHUP, reload)
-        alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
-
-        def ready() -> None:
-            _log.info("ekiden runs", version=__version__, spool=str(config.spool.directory))
-            notifier.ready("running")
-
-        try:
-            await app.run(stop, ready)
-        finally:
-            notifier.stopping()
-            alive.cancel()
-    _log.info("ekiden ended; everything is on the disk")
-
-
-def run(config: Config, path: Path | None = None) -> None:
-    """Run the daemon in the foreground; see `serve`."""
-    configure_log(config.log.level, config.log.format)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    uvloop.run(serve(config, path))
-
-
-def configure_log(level: str, form: Literal["auto", "console", "json"]) -> None:
-    """Set up what the daemon says on standard error.
-
-    Args:
-        level: The least important line that is shown.
-        form: For people, JSON, or by what standard error is.
-    """
-    people = form == "console" or (form == "auto" and sys.stderr.isatty())
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

@@ -17,6 +17,6 @@ def run(config: ConfigPath = None) -> None:
     """
     settings = load_config(config)
 
-    from ekiden import app  # noqa: PLC0415 - the whole engine
+    from ekiden import daemon  # noqa: PLC0415 - the whole engine
 
-    app.run(settings, config_path(config))
+    daemon.run(settings, config_path(config))

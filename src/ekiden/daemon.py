@@ -1,0 +1,82 @@
+"""The daemon as a process: the event loop, signals, the service manager, what it says.
+
+TERM and INT end it in order (`app.App.run`), HUP reads the configuration again.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final, Literal
+
+import structlog
+import uvloop
+
+from ekiden import __version__
+from ekiden.app import build
+from ekiden.config import Config
+from ekiden.control.notify import Notifier
+
+_log = structlog.get_logger()
+
+SWITCH_INTERVAL: Final = 0.001  # seconds; a thread that parses a million rows yields this often
+
+
+async def serve(config: Config, path: Path | None = None) -> None:
+    """Run the daemon until TERM or INT."""
+    stop = asyncio.Event()
+    notifier = Notifier()
+    async with build(config, path) as app:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+        def reload() -> None:
+            notifier.reloading(time.monotonic())
+            app.reload()
+            notifier.ready("running")
+
+        loop.add_signal_handler(signal.SIGHUP, reload)
+        alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
+
+        def ready() -> None:
+            _log.info("ekiden runs", version=__version__, spool=str(config.spool.directory))
+            notifier.ready("running")
+
+        try:
+            await app.run(stop, ready)
+        finally:
+            notifier.stopping()
+            alive.cancel()
+    _log.info("ekiden ended; everything is on the disk")
+
+
+def run(config: Config, path: Path | None = None) -> None:
+    """Run the daemon in the foreground; see `serve`."""
+    configure_log(config.log.level, config.log.format)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    uvloop.run(serve(config, path))
+
+
+def configure_log(level: str, form: Literal["auto", "console", "json"]) -> None:
+    """Set up what the daemon says on standard error.
+
+    Args:
+        level: The least important line that is shown.
+        form: For people, JSON, or by what standard error is.
+    """
+    people = form == "console" or (form == "auto" and sys.stderr.isatty())
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
