@@ -78,7 +78,7 @@ def _attempt_view(record: AttemptRecord) -> AttemptView:
         stage=one.stage,
         code=one.code,
         reply=one.reply,
-        klass=one.klass,
+        klass=one.klass or record.klass,
         rule=one.rule,
         source=one.source,
         site=one.site,

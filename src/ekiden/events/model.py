@@ -153,7 +153,7 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
     )
     attempt = record.attempt
     if attempt is None:
-        return common
+        return msgspec.structs.replace(common, bounce_class=record.klass)
     return msgspec.structs.replace(
         common,
         site=attempt.site,

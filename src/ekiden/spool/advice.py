@@ -35,13 +35,25 @@ _BY_FATE: Final = {
 }
 
 
+_BY_REFUSAL: Final = {
+    "unsubscribed": "They left the list, so they were not mailed: leave them out.",
+    "opted_out": "They left the topic, so they were not mailed: leave them out of its jobs.",
+    "not_opted_in": "They have not chosen the topic, which asks for that: leave them out.",
+    "unengaged": "They have not reacted for as long as the sunset rule allows: ask them if they"
+    " want to stay, or leave them out.",
+    "erased": "They asked to be forgotten, so they were not mailed: delete them from your files.",
+}
+
+
 def advise(fate: str, klass: str) -> str:
     """Return what the sender should do.
 
     Args:
         fate: A delivery's final state, or "refused" for a row that intake refused.
-        klass: The bounce class of its last reply, "" when there was none.
+        klass: The bounce class of its last reply, or why there was no try; "" for neither.
     """
+    if fate == State.SUPPRESSED and klass in _BY_REFUSAL:
+        return _BY_REFUSAL[klass]
     if fate in (State.SUPPRESSED, State.CANCELLED, State.HELD, "refused"):
         return _BY_FATE[fate]
     known = CLASSES.get(klass)

@@ -133,6 +133,7 @@ def _assembled(found: dict[str, Any], name: str, context: Context) -> JobSpec:
     sender = parse_mailbox(found["from"]).address
     fields: dict[str, Any] = {"name": name, "mail_from": sender.spec}
     fields |= {KEYS[key].field: value for key, value in found.items() if KEYS[key].field}
+    fields["states_priority"] = "priority" in found
     fields["track_opens"], fields["track_clicks"] = found.get("tracking", (None, None))
     recipients = found["recipients"]
     fields["recipients_file" if isinstance(recipients, str) else "recipients"] = recipients

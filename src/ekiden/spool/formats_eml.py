@@ -76,6 +76,7 @@ def job_from_message(data: bytes, file: str, name: str, *, now: float) -> JobSpe
         "name": shown(subject, 100) or name,
         "mail_from": sender.address.spec,
         "priority": Priority.TRANSACTIONAL,
+        "states_priority": "priority" in chosen,
     }
     spec = JobSpec(
         shape=Shape.MESSAGE,

@@ -31,7 +31,13 @@ from ekiden.spool.arrivals import Arrivals
 from ekiden.spool.jobspec import JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
-from ekiden.spool.receiving import IntakeOptions, JobQueue, Receiver, accept_any
+from ekiden.spool.receiving import (
+    IntakeOptions,
+    JobQueue,
+    Receiver,
+    accept_any,
+    as_written,
+)
 
 __all__ = ["Intake", "IntakeOptions", "JobQueue"]
 
@@ -51,7 +57,9 @@ class Intake:
         spool: The open spool.
         queue: The queue.
         options: How.
-        check: Raises `EkidenError` to refuse a job (an unverified sender, an unknown pool).
+        check: Raises `EkidenError` to refuse a job (an unknown pool).
+        complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
+            it (an unverified sender).
         opened: Is told of every accepted job.
         clock: UNIX seconds.
     """
@@ -63,6 +71,7 @@ class Intake:
         options: IntakeOptions | None = None,
         *,
         check: Callable[[JobSpec], None] = accept_any,
+        complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         opened: Callable[[JobFacts], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -70,7 +79,13 @@ class Intake:
         self._queue = queue
         self._options = options or IntakeOptions()
         self._receiver = Receiver(
-            spool, queue, self._options, check=check, opened=opened, clock=clock
+            spool,
+            queue,
+            self._options,
+            check=check,
+            complete=complete,
+            opened=opened,
+            clock=clock,
         )
         self._arrivals = Arrivals(spool, self._options.rest, time.monotonic)
         self._stirred = asyncio.Event()

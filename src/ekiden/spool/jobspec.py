@@ -55,7 +55,8 @@ class JobSpec:
 
     Times are UNIX seconds. `html`, `text` and `recipients_file` are file names in a job directory;
     in an inline job `html` and `text` are the templates themselves. docs/spool.md describes every
-    key.
+    key. What the file leaves open, its configuration set may fill in (`settings.completed`), which
+    is also where `passed_reasons` comes from.
     """
 
     name: str
@@ -81,6 +82,7 @@ class JobSpec:
     configuration_set: str = ""
     pool: str = ""
     priority: Priority = Priority.BULK
+    states_priority: bool = False
     contact_list: str = ""
     topic: str = ""
     send_at: float = 0.0
@@ -95,6 +97,7 @@ class JobSpec:
     track_opens: bool | None = None
     track_clicks: bool | None = None
     raw: bytes = b""
+    passed_reasons: tuple[str, ...] = ()
 
 
 class JobError(EkidenError):

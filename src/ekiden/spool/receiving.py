@@ -14,7 +14,7 @@ moved on threads, and the next batch is parsed while the queue stores the last o
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -103,6 +103,11 @@ def accept_any(_: JobSpec) -> None:
     """The check of an installation without rules of its own."""
 
 
+async def as_written(spec: JobSpec) -> JobSpec:
+    """The completion of an installation that adds nothing to a job."""
+    return spec
+
+
 class Receiver:
     """Receives entries of `cur/`.
 
@@ -110,7 +115,9 @@ class Receiver:
         spool: The open spool.
         queue: The queue.
         options: How.
-        check: Raises `EkidenError` to refuse a job (an unverified sender, an unknown pool).
+        check: Raises `EkidenError` to refuse a job (an unknown pool).
+        complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
+            it (an unverified sender).
         opened: Is told of every accepted job.
         clock: UNIX seconds.
     """
@@ -122,6 +129,7 @@ class Receiver:
         options: IntakeOptions,
         *,
         check: Callable[[JobSpec], None] = accept_any,
+        complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         opened: Callable[[JobFacts], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -129,6 +137,7 @@ class Receiver:
         self._queue = queue
         self._options = options
         self._check = check
+        self._complete = complete
         self._opened = opened
         self._clock = clock
         self._alone = _Alone()
@@ -163,6 +172,7 @@ class Receiver:
     async def _received(self, name: str, log: RefusalLog) -> None:
         loaded = await asyncio.to_thread(load, self._spool, name, self._clock())
         try:
+            loaded.spec = await self._complete(loaded.spec)
             self._honoured(loaded.spec, name)
             self._check(loaded.spec)
             async with self._alone.with_(loaded.uid):
@@ -269,6 +279,9 @@ class Receiver:
             deliver_by=spec.deliver_by,
             pace=spec.pace,
             suppression_scopes=tuple(scopes),
+            contact_list=spec.contact_list,
+            topic=spec.topic,
+            passed_reasons=spec.passed_reasons,
         )
 
     async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:
