@@ -108,7 +108,7 @@ CONTACT_BATCH: Final = 2000  # contacts of one request; well below the control s
 IDENTITY_CODE_SECONDS: Final = 86_400.0  # a confirmation mail's link; as Amazon SES
 USER_AGENT: Final = 1000  # characters that are looked at
 
-# --- Links and HTTP --------------------------------------------------------------------------------
+# --- Links and HTTP -------------------------------------------------------------------------------
 TOKEN_BYTES: Final = 2100  # of what a token holds; a URL of 2048 bytes fits
 TOKEN_CHARS: Final = 2900  # of its base64url
 LINK_BYTES: Final = 2048  # a longer link is not tracked, and leads where it always led
