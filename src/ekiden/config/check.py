@@ -86,6 +86,8 @@ def _pools(config: Config) -> Iterator[Found]:
         if chosen.pool and chosen.pool not in pools:
             path = ("configuration_set", name, "pool")
             yield Found(path, f'there is no pool "{chosen.pool}"', _known("pool", pools))
+        if chosen.topic and not chosen.contact_list:
+            yield Found(("configuration_set", name, "topic"), "a topic needs its list", "set list")
 
 
 def _known(kind: str, names: set[str]) -> str:

@@ -214,7 +214,26 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
 
-class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True):
+class Identities(msgspec.Struct, frozen=True, kw_only=True):
+    """The From addresses and domains that are yours (`ekiden identities`)."""
+
+    require: Annotated[
+        bool,
+        Key(
+            "Refuse jobs whose From address no verified identity covers.",
+            why="On a machine that several people send from, nobody sends as another.",
+        ),
+    ] = False
+    sender: Annotated[
+        str,
+        Key(
+            "The From address of confirmation mails; empty means postmaster at delivery.hostname.",
+            example='"postmaster@example.com"',
+        ),
+    ] = ""
+
+
+class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"contact_list": "list"}):
     """Named settings that a job picks with `configuration_set`; what is unset stays as it is."""
 
     pool: Annotated[str, Key("The pool its mail leaves through.", example='"news"')] = ""
@@ -240,6 +259,21 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True):
             unit="duration",
             minimum=1.0,
             example='"12h"',
+        ),
+    ] = None
+    contact_list: Annotated[
+        str, Key("The contact list of jobs that name none.", example='"customers"')
+    ] = ""
+    topic: Annotated[
+        str,
+        Key("The topic of its jobs that name none; they need a list.", example='"offers"'),
+    ] = ""
+    suppression: Annotated[
+        tuple[Literal["hard_bounce", "soft_bounces", "complaint", "unengaged"], ...] | None,
+        Key(
+            "Which of these suppressions hold for its mail; [] for none. Unset: all of them.",
+            why="Unsubscriptions and what you suppress yourself hold always.",
+            example='["hard_bounce", "complaint"]',
         ),
     ] = None
 
@@ -271,6 +305,7 @@ class Config(
     bounce: Annotated[Bounce, Key("Replies and suppression.")] = Bounce()
     inbound: Annotated[Inbound, Key("Mail that comes back.")] = Inbound()
     reputation: Annotated[Reputation, Key("Rates that stop sending.")] = Reputation()
+    identities: Annotated[Identities, Key("Senders that are yours.")] = Identities()
     configuration_sets: Annotated[
         dict[str, ConfigurationSet], Key("Named settings.", example="newsletter")
     ] = msgspec.field(default_factory=dict)
