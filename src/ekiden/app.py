@@ -45,7 +45,7 @@ from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.scheduler import Scheduler
 from ekiden.engine.settler import Settler
 from ekiden.engine.signing import SigningThreads
-from ekiden.errors import EkidenError, UnavailableError
+from ekiden.errors import EkidenError, RefusedError, UnavailableError
 from ekiden.events.exporter import Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
@@ -55,7 +55,10 @@ from ekiden.inbound.imap import Poller
 from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.inbound.intake import Taken
 from ekiden.inbound.listener import Listener
+from ekiden.lists.contacts import Contacts
+from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
+from ekiden.message.addresses import parse_mailbox
 from ekiden.queue.model import Claimed, JobFacts, JobState, Settlement
 from ekiden.queue.queue import Queue
 from ekiden.shaping.providers import Providers
@@ -108,6 +111,8 @@ class App:
         self._ledger: Ledger | None = None
         self.queue = Queue(database, settings.queue(config))
         self.suppressions = Suppressions(database)
+        self.contacts = Contacts(database)
+        self.identities = Identities(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
         self._jobs: dict[int, JobFacts] = {}
         self._suspensions_due = asyncio.Event()
@@ -171,6 +176,7 @@ class App:
             self.queue,
             settings.intake(config),
             check=self._check_job,
+            complete=self._complete_job,
             opened=self.job_changed,
             clock=self.clock.now,
         )
@@ -383,6 +389,18 @@ class App:
 
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
+
+    async def _complete_job(self, spec: JobSpec) -> JobSpec:
+        """Return a job with what its set adds; refuse one whose sender is not verified."""
+        if self.config.identities.require:
+            address = parse_mailbox(spec.sender).address.spec
+            if not await self.identities.covers(address):
+                raise RefusedError(
+                    f"the From address {address} is not verified",
+                    where="from",
+                    remedy=f"ekiden identities add {address}; ekiden identities verify {address}",
+                )
+        return settings.completed(self.config, spec)
 
     # --- what comes back, and what it stops -------------------------------------------------------
 

@@ -9,6 +9,7 @@ import pwd
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ekiden.bounce.classify import Classifier
@@ -34,6 +35,7 @@ from ekiden.inbound.imap import ImapOptions
 from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
+from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.providers import Providers
@@ -44,6 +46,7 @@ from ekiden.spool.jobspec import JobSpec
 from ekiden.store.database import DatabaseOptions
 
 _DAY = 86_400.0
+SETTABLE_REASONS = frozenset({"hard_bounce", "soft_bounces", "complaint", "unengaged"})
 _WAITS_MOST = 64  # of an exponential schedule that is still growing then
 
 
@@ -365,7 +368,10 @@ def intake(config: Config) -> IntakeOptions:
         if one.lifetime is not None
     }
     return IntakeOptions(
-        rest=config.spool.rest, lifetime=config.delivery.lifetime, lifetimes=lifetimes
+        rest=config.spool.rest,
+        lifetime=config.delivery.lifetime,
+        lifetimes=lifetimes,
+        features=frozenset({"list"}),
     )
 
 
@@ -396,6 +402,23 @@ def check_job(config: Config, spec: JobSpec) -> None:
     """
     _known("configuration_set", spec.configuration_set, list(config.configuration_sets))
     _known("pool", spec.pool, [pool.name for pool in config.pools])
+
+
+def completed(config: Config, spec: JobSpec) -> JobSpec:
+    """Return a job with what its configuration set says where the job itself says nothing."""
+    chosen = config.configuration_sets.get(spec.configuration_set)
+    if chosen is None:
+        return spec
+    spec = replace(spec, pool=spec.pool or chosen.pool)
+    if chosen.priority is not None and not spec.states_priority:
+        spec = replace(spec, priority=Priority[chosen.priority.upper()])
+    if chosen.contact_list and spec.contact_list in {"", chosen.contact_list}:
+        topic = spec.topic or chosen.topic
+        spec = replace(spec, contact_list=chosen.contact_list, topic=topic)
+    if chosen.suppression is not None:
+        passed = tuple(sorted(SETTABLE_REASONS - set(chosen.suppression)))
+        spec = replace(spec, passed_reasons=passed)
+    return spec
 
 
 def _known(key: str, name: str, names: Sequence[str]) -> None:
