@@ -16,7 +16,7 @@ from ekiden.message import charset as charsets
 from ekiden.message.filters import Budget
 from ekiden.message.headers import RenderError
 from ekiden.message.mime import Transfer, encode_text, fault
-from ekiden.message.templates import Dynamic, Field, Template, Values
+from ekiden.message.templates import Dynamic, Field, Link, Template, Values
 from ekiden.message.totext import html_to_text
 
 
@@ -35,7 +35,7 @@ class TextOfHtml:
         return html_to_text(self.template.render(values, budget))
 
 
-Piece = str | Field | Dynamic | TextOfHtml
+Piece = str | Field | Link | Dynamic | TextOfHtml
 
 
 @dataclass(frozen=True, slots=True)

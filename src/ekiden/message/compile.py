@@ -30,7 +30,7 @@ from ekiden.message.addresses import (
 from ekiden.message.body import Body, Constant, merged
 from ekiden.message.charset import encodable
 from ekiden.message.content import Content
-from ekiden.message.filters import Budget
+from ekiden.message.filters import TRACKER, Budget
 from ekiden.message.headers import (
     RenderError,
     check_field_name,
@@ -46,10 +46,11 @@ from ekiden.message.preheader import with_preheader
 from ekiden.message.raw import RawMessage
 from ekiden.message.rendered import Header, Marks, Recipient, Rendered
 from ekiden.message.templates import Template, Values, compile_template
+from ekiden.message.tracking import SEEN, Tracking, track
 
 # Values that the engine gives, so no recipients file has to.
 GIVEN: Final = frozenset(
-    {"recipient", "unsubscribe_url", "preferences_url", "view_url", "amazonSESUnsubscribeUrl"}
+    {"recipient", "unsubscribe_url", "preferences_url", "view_url", "amazonSESUnsubscribeUrl", SEEN}
 )
 # Fields the engine writes itself; content may not bring its own.
 WRITTEN: Final = frozenset(
@@ -132,6 +133,8 @@ class CompiledTemplates:
     def _values(self, recipient: Recipient, marks: Marks) -> dict[str, Any]:
         values = {**recipient.merge, **marks.urls}
         values["recipient"] = recipient.address
+        if marks.tracker is not None:
+            values[TRACKER] = marks.tracker
         if "unsubscribe_url" in values:
             values["amazonSESUnsubscribeUrl"] = values["unsubscribe_url"]
         if self.content.on_missing == "default":
@@ -252,11 +255,12 @@ def _check_head(headers: Sequence[Header], *, smtputf8: bool) -> None:
         raise RenderError(f"the header is larger than {limits.HEADER_BYTES} bytes")
 
 
-def compile_content(content: Content) -> Compiled:
+def compile_content(content: Content, tracking: Tracking | None = None) -> Compiled:
     """Compile a job's content.
 
     Args:
         content: Templates, or one raw message.
+        tracking: What is tracked; a raw message goes out as it came.
 
     Raises:
         RefusedError: It cannot be sent to anybody: `where` names the part and line.
@@ -268,10 +272,12 @@ def compile_content(content: Content) -> Compiled:
             "there is no content", remedy="give an html or text template, or a raw message"
         )
     sender, sender_smtputf8 = _sender(content)
-    html = _template(content, with_preheader(content), "html template", html=True)
+    plain = with_preheader(content)
+    source = track(plain, tracking) if plain else ""
+    html = _template(content, source, "html template", html=True)
     text = _template(content, content.text, "text template")
     try:
-        root = build(content, html, text)
+        root = build(content, html, text, track(plain, None))
     except RenderError as error:
         raise RefusedError(error.reason, remedy="correct the content") from error
     body = Body(merged(root.segments))

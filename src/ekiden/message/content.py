@@ -71,6 +71,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=F
     on_missing: OnMissing = "refuse"
     defaults: dict[str, str] = {}
     raw: bytes = b""
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

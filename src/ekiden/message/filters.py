@@ -18,6 +18,7 @@ from ekiden import limits
 from ekiden.message.headers import RenderError
 
 BUDGET: Final = "_budget"  # the context's entry; templates cannot name it (leading underscore)
+TRACKER: Final = "_tracker"  # the same: makes a URL that passes by our host of one
 INTEGER_MAX: Final = 2**63
 _TAG: Final = re.compile(r"<[^<>]*>")
 
@@ -317,6 +318,20 @@ def _charged(make: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+@pass_context
+def tracked(context: Context, value: Any) -> str:
+    """`url|tracked`: the URL by way of our own host, where clicks are tracked."""
+    text = text_of(value)
+    budget_of(context).weigh(_size(text))
+    return tracked_url(unescape(text) if isinstance(text, Markup) else text, context.parent)
+
+
+def tracked_url(url: str, values: Mapping[str, Any]) -> str:
+    """Return a URL by way of our own host, if clicks are tracked and it is one of the web."""
+    tracker = values.get(TRACKER)
+    return tracker(url) if callable(tracker) else url
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "abs": _charged(absolute),
     "capitalize": _plain(str.capitalize),
@@ -341,6 +356,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "safe": _charged(safe),
     "striptags": _plain(without_tags),
     "title": _plain(_title),
+    "tracked": tracked,
     "trim": _plain(str.strip),
     "truncate": truncate,
     "upper": _plain(str.upper),

@@ -17,6 +17,7 @@ from ekiden.message import content as contents
 from ekiden.message.body import Piece, Segment, TextOfHtml, constant, text_segments
 from ekiden.message.charset import encode as encode_charset
 from ekiden.message.content import Attachment, Content
+from ekiden.message.handlebars import translate
 from ekiden.message.headers import RenderError, check_value, parameters
 from ekiden.message.mime import Transfer, base64_lines, choose, is_content_type
 from ekiden.message.rendered import Header
@@ -36,8 +37,17 @@ class Part:
         return b"".join(b"%b:%b\r\n" % header for header in self.headers)
 
 
-def build(content: Content, html: Template | None, text: Template | None) -> Part:
+def build(
+    content: Content, html: Template | None, text: Template | None, untracked: str = ""
+) -> Part:
     """Return the tree's root for compiled templates.
+
+    Args:
+        content: The content.
+        html: Its HTML.
+        text: Its text, if it is given.
+        untracked: The HTML whose links lead where they lead, for the text that is made of it; ""
+            takes `html` itself.
 
     Raises:
         RefusedError: An attachment cannot be sent.
@@ -49,7 +59,7 @@ def build(content: Content, html: Template | None, text: Template | None) -> Par
     if text is not None:
         alternatives.append(text_part(text.pieces, content, html=False))
     elif html is not None:
-        alternatives.append(text_part(_text_of(content, html), content, html=False))
+        alternatives.append(text_part(_text_of(content, html, untracked), content, html=False))
     if html is not None:
         page = text_part(html.pieces, content, html=True)
         if images:
@@ -67,16 +77,18 @@ def build(content: Content, html: Template | None, text: Template | None) -> Par
     return root
 
 
-def _text_of(content: Content, html: Template) -> Sequence[Piece]:
+def _text_of(content: Content, html: Template, untracked: str) -> Sequence[Piece]:
     """Make the text part of the HTML: of the template if its tags survive, else per recipient."""
     try:
         return compile_template(
-            template_to_text(html.source),
+            template_to_text(translate(untracked, "html template") or html.source),
             html=False,
             on_missing=content.on_missing,
             where="text made from the HTML",
         ).pieces
     except RefusedError:
+        if untracked:
+            html = compile_template(untracked, html=True, on_missing=content.on_missing)
         return (TextOfHtml(html),)
 
 

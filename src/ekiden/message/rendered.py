@@ -1,7 +1,7 @@
 """What goes into rendering and what comes out. Pure; types only, and the joining of bytes."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,12 +33,14 @@ class Marks:
         extra_headers: List-Unsubscribe, Feedback-ID and so on; they replace the content's own
             fields of the same name.
         urls: More values for templates: `unsubscribe_url`, `preferences_url`, `view_url`.
+        tracker: Makes the tracked URL of a URL that differs by recipient; None tracks none.
     """
 
     message_id: str
     date: float
     extra_headers: tuple[tuple[str, str], ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
+    tracker: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

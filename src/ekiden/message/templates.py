@@ -6,6 +6,7 @@ job. A piece is
 
 - `str`: literal text, as it is sent;
 - `Field`: a merge field, escaped in HTML unless marked `|safe`;
+- `Link`: a tracked link made of literal text and merge fields;
 - `Dynamic`: a loop, a condition, a filter: compiled by Jinja2, run under the rendering's budget.
 
 The pieces' outputs in order are the template's output; a test compares them with Jinja2's own.
@@ -21,7 +22,7 @@ from markupsafe import escape
 
 from ekiden import limits
 from ekiden.message.content import OnMissing
-from ekiden.message.filters import BUDGET, Budget, shown
+from ekiden.message.filters import BUDGET, Budget, shown, tracked_url
 from ekiden.message.handlebars import translate
 from ekiden.message.headers import RenderError
 from ekiden.message.sandbox import Environment, compile_nodes, environment, parse
@@ -60,6 +61,35 @@ class Field:
         if type(value) is str:
             return str(escape(value)) if self.html else value
         return str(escape(shown(value)) if self.html else shown(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tracked link that stands alone: `{{ ("https://example.com/?id=" ~ (id))|tracked }}`.
+
+    Args:
+        pieces: Literal text and merge fields, none of them escaped.
+        html: The finished link is escaped.
+    """
+
+    pieces: tuple[str | Field, ...]
+    html: bool
+
+    def render(self, values: Values, budget: Budget) -> str:
+        """Return the link for one recipient.
+
+        Raises:
+            RenderError: A field is missing.
+        """
+        url = "".join(
+            [
+                piece if isinstance(piece, str) else piece.render(values, budget)
+                for piece in self.pieces
+            ]
+        )
+        budget.weigh(len(url))
+        made = tracked_url(url, values)
+        return str(escape(made)) if self.html else made
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +134,7 @@ def _counted(output: Iterable[str]) -> Iterator[str]:
         yield piece
 
 
-Piece = str | Field | Dynamic
+Piece = str | Field | Link | Dynamic
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +214,8 @@ def _pieces(
             piece = child.data
             if not piece:
                 continue
-        elif (field := _field(child, html=html, lenient=lenient)) is not None:
-            piece = field
+        elif (plain := _plain(child, html=html, lenient=lenient)) is not None:
+            piece = plain
         else:
             dynamic += 1
             node = nodes.Output([child]) if isinstance(child, nodes.Expr) else child
@@ -206,6 +236,28 @@ def _children(tree: nodes.Template) -> Iterator[nodes.Node]:
             yield from node.nodes
         else:
             yield node
+
+
+def _plain(node: nodes.Node, *, html: bool, lenient: bool) -> Field | Link | None:
+    """Return what needs no Jinja2 at send time: a field, or a tracked link of fields."""
+    if not (isinstance(node, nodes.Filter) and node.name == "tracked" and not node.args):
+        return _field(node, html=html, lenient=lenient)
+    inner = node.node
+    if isinstance(inner, nodes.Filter) and inner.name == "_concat":
+        assert isinstance(inner.node, nodes.Tuple)  # noqa: S101 - sandbox.visit_Concat made it
+        parts = inner.node.items
+    else:
+        parts = [] if inner is None else [inner]
+    pieces: list[str | Field] = []
+    for part in parts:
+        if isinstance(part, nodes.Const) and isinstance(part.value, str):
+            pieces.append(part.value)
+            continue
+        field = _field(part, html=True, lenient=lenient)
+        if field is None:
+            return None
+        pieces.append(Field(field.name, html=False, lenient=lenient))
+    return Link(tuple(pieces), html) if pieces else None
 
 
 def _field(node: nodes.Node, *, html: bool, lenient: bool) -> Field | None:

@@ -252,6 +252,8 @@ def _content(spec: JobSpec, html: str, text: str, parts: list[tuple[Part, bytes]
         on_missing=spec.on_missing.value,
         defaults=dict(spec.defaults),
         raw=spec.raw,
+        track_opens=spec.track_opens,
+        track_clicks=spec.track_clicks,
     )
 
 
