@@ -1,0 +1,217 @@
+"""Mail servers that nobody here wrote, run privately on a loopback port, as receivers.
+
+Each needs root (they give up their rights themselves) and its program; without either the tests
+that use them are skipped. `EKIDEN_MTAS` may name a directory with unpacked packages (`dpkg -x`),
+for programs that cannot be installed beside each other.
+"""
+
+import asyncio
+import contextlib
+import grp
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+POSTFIX_DAEMONS = Path("/usr/lib/postfix/sbin")
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A running server: where it listens, what it has stored, what it has logged."""
+
+    root: Path
+    host: str
+    port: int
+
+    @property
+    def log(self) -> str:
+        return "".join(
+            file.read_text(errors="replace") for file in sorted((self.root / "log").iterdir())
+        )
+
+    def reload(self) -> None:
+        """Make Postfix read its tables again."""
+        command = ["postfix", "-c", str(self.root / "etc"), "reload"]
+        subprocess.run(command, capture_output=True, check=True)
+
+    def stored(self) -> list[bytes]:
+        """Every message in the maildirs, with CRLF line ends, as the server left it."""
+        files = sorted(self.root.glob("mail/**/new/*"))
+        return [file.read_bytes().replace(b"\n", b"\r\n") for file in files]
+
+    async def arrived(self, number: int, seconds: float = 20) -> list[bytes]:
+        """Wait until so many messages are stored."""
+        async with asyncio.timeout(seconds):
+            while len(self.stored()) < number:  # noqa: ASYNC110 - another program's files
+                await asyncio.sleep(0.05)
+        return self.stored()
+
+
+def content_of(stored: bytes, first: bytes) -> bytes:
+    """What was sent: without the fields the server put before the field `first`."""
+    return stored[stored.index(b"\r\n" + first) + 2 :]
+
+
+def free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def program(name: str) -> Path:
+    """The program's path; skips the test when it or root is missing."""
+    if os.getuid() != 0:
+        pytest.skip("a mail server of its own needs root")
+    unpacked = os.environ.get("EKIDEN_MTAS")
+    places = [f"{unpacked}/usr/sbin", f"{unpacked}/usr/bin"] if unpacked else []
+    found = shutil.which(name, path=os.pathsep.join([*places, os.environ["PATH"], "/usr/sbin"]))
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    return Path(found)
+
+
+@contextmanager
+def room() -> Iterator[Path]:
+    """A directory that other users may enter (a pytest directory may not be entered)."""
+    with tempfile.TemporaryDirectory(prefix="ekiden-mta-") as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        for name in ("log", "mail"):
+            (root / name).mkdir(mode=0o755)
+        issued = trustme.CA().issue_cert("mx.foreign.example")
+        issued.private_key_pem.write_to_path(root / "key.pem")
+        issued.cert_chain_pems[0].write_to_path(root / "cert.pem")
+        (root / "key.pem").chmod(0o600)
+        yield root
+
+
+async def listening(host: str, port: int, seconds: float = 10) -> None:
+    """Wait until something listens."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(host, port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
+
+
+_POSTFIX_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {root}/queue
+data_directory = {root}/data
+command_directory = /usr/sbin
+daemon_directory = {daemons}
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.foreign.example
+mydestination =
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+mynetworks = 192.0.2.1/32
+smtpd_peername_lookup = no
+smtpd_relay_restrictions = reject_unauth_destination
+smtpd_recipient_restrictions = {restrictions}
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {root}/cert.pem
+smtpd_tls_key_file = {root}/key.pem
+smtpd_client_connection_count_limit = 0
+smtpd_forbid_bare_newline = yes
+virtual_mailbox_domains = regexp:{root}/domains
+virtual_mailbox_maps = regexp:{root}/people
+virtual_mailbox_base = {root}/mail
+virtual_minimum_uid = 1
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+alias_maps =
+alias_database =
+maillog_file = {root}/log/mail.log
+maillog_file_prefixes = {root}
+{extra}
+"""
+_POSTFIX_MASTER = """\
+{host}:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 discard
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+virtual unix - n n - - virtual
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+showq unix n - n - - showq
+flush unix n - n 1000? 0 flush
+tlsmgr unix - - n 1000? 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@asynccontextmanager
+async def postfix(
+    host: str = "127.0.1.1", port: int = 0, *, restrictions: str = "", extra: str = ""
+) -> AsyncIterator[Foreign]:
+    """Postfix: `unknown*` is no user, everyone else at `dN.example` shares a maildir."""
+    program("postfix")
+    if not (POSTFIX_DAEMONS / "master").exists():
+        pytest.skip("Postfix's daemons are not where they are looked for")
+    port = port or free_port(host)
+    owner = pwd.getpwnam("postfix")
+    with room() as root:
+        for name in ("queue", "data", "etc"):
+            (root / name).mkdir(mode=0o755)
+        os.chown(root / "data", owner.pw_uid, owner.pw_gid)
+        os.chown(root / "mail", owner.pw_uid, owner.pw_gid)
+        (root / "domains").write_text("/^d[0-9]+\\.example$/ x\n")
+        (root / "access").touch()
+        (root / "people").write_text("if !/^unknown/\n/@/ all/\nendif\n")
+        facts = {
+            "root": root,
+            "host": host,
+            "port": port,
+            "daemons": POSTFIX_DAEMONS,
+            "restrictions": restrictions.format(root=root) or "permit",
+            "uid": owner.pw_uid,
+            "gid": grp.getgrnam("postfix").gr_gid,
+            "extra": extra,
+        }
+        (root / "etc/main.cf").write_text(_POSTFIX_MAIN.format(**facts))
+        (root / "etc/master.cf").write_text(_POSTFIX_MASTER.format(**facts))
+        command = ["postfix", "-c", str(root / "etc")]
+        started = await asyncio.to_thread(_run, [*command, "start"])
+        assert started.returncode == 0, started.stderr
+        try:
+            await listening(host, port)
+            yield Foreign(root, host, port)
+        finally:
+            await asyncio.to_thread(_run, [*command, "stop"])
+            await _gone(root / "queue/pid/master.pid")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+async def _gone(pid_file: Path) -> None:
+    """Wait until the process of a pid file has ended, then insist."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(await asyncio.to_thread(pid_file.read_text))
+        for _ in range(100):
+            os.kill(pid, 0)
+            await asyncio.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
