@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ekiden.queue.model import Priority, State
 from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
 from ekiden.store.transaction import pack
-from queue_world import NOW, check_books, claim_all, due, opened, settlement
+from queue_world import NOW, attempt, check_books, claim_all, due, opened, settlement
 
 DAY = 86_400.0
 IN, OUT = Preference.OPT_IN, Preference.OPT_OUT
@@ -196,4 +197,54 @@ async def test_the_erased_are_not_stored_again_by_a_job(tmp_path: Path) -> None:
     await contacts.erase("b@x.example", at=NOW)
     await queue.settle([settlement(one) for one in claimed], NOW)
     assert [one async for one in contacts.every("l")] == [], "nobody who was erased comes back"
+    await db.close()
+
+
+async def test_the_queue_forgets_a_person(tmp_path: Path) -> None:
+    db = await Database.open(tmp_path / "queue.db")
+    queue = Queue(db)
+    me = "Me@x.example"
+    await opened(queue, me, "b@x.example", uid="done")
+    claimed = await claim_all(queue)
+    bounced = [
+        settlement(
+            one,
+            State.BOUNCED,
+            attempt=replace(attempt(f"5.1.1 {one.recipient} unknown", 550), klass="gone"),
+        )
+        for one in claimed
+    ]
+    await queue.settle(bounced, NOW)
+    await opened(queue, me, "c@x.example", uid="waiting")
+    await opened(queue, me, uid="sending")
+    ids = await due(queue)
+    (busy,) = (await queue.claim(ids[-1:], 9, NOW)).claimed
+    assert await queue.forget_recipient("me@X.example", "x.example", NOW) == (2, 1)
+    await queue.settle([settlement(busy)], NOW)
+    assert await queue.forget_recipient("me@x.example", "x.example", NOW) == (1, 0)
+    assert await queue.deliveries_for("me@x.example") == []
+    everything = str(
+        [await db.read(f"SELECT * FROM {table}") for table in ("payload", "attempt", "delivery")]
+    ).lower()
+    assert "me@x.example" not in everything
+    assert "b@x.example" in everything
+    states = {
+        uid: [
+            (row.recipient, row.state, row.klass)
+            for row in await queue.job_rows((await queue.job(uid)).id, 0, 9)
+        ]
+        for uid in ("done", "waiting", "sending")
+    }
+    assert states == {
+        "done": [
+            ("erased@x.example", State.BOUNCED, "gone"),
+            ("b@x.example", State.BOUNCED, "gone"),
+        ],
+        "waiting": [
+            ("erased@x.example", State.SUPPRESSED, "erased"),
+            ("c@x.example", State.READY, ""),
+        ],
+        "sending": [("erased@x.example", State.DELIVERED, "")],
+    }
+    await check_books(db)
     await db.close()

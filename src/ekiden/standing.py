@@ -144,6 +144,12 @@ class Standings:
         """Hear that a report changed a tally."""
         self._wake.set()
 
+    def stopped_by_hand(self, scope: str, reason: str) -> None:
+        """Hear that a person has stopped a scope."""
+        self.stopped[scope] = reason
+        self._again.add(scope)
+        self._wake.set()
+
     def resumed(self, scope: str) -> None:
         """Let go of a scope that a person has resumed."""
         self._again.discard(scope)

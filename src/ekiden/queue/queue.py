@@ -3,14 +3,15 @@
 Its parts, each with its theory at its head: `intake` (rows come in), `jobs` (jobs as a whole),
 `feeding` (the timeline that the scheduler reads), `sending` (claims and results), `recovery` (after
 a kill), `views` (questions), `history` (the outbox, folding), `memory` (what was learned of paths),
-`reports` (what came back), `reputation` (rates by scope). docs/queue.md has the tables, the states
-and what a crash means at each point.
+`reports` (what came back), `reputation` (rates by scope), `forgetting` (people who were erased).
+docs/queue.md has the tables, the states and what a crash means at each point.
 
 **Contract.** Every method is one named transition or question. A transition says which state it
 expects; rows in another state are left alone and reported. What a method returns is on disk.
 """
 
 from ekiden.queue.feeding import Feeding
+from ekiden.queue.forgetting import Forgetting
 from ekiden.queue.history import History
 from ekiden.queue.intake import Intake
 from ekiden.queue.jobs import Jobs
@@ -24,5 +25,7 @@ from ekiden.queue.views import Views
 __all__ = ["Queue", "QueueOptions"]
 
 
-class Queue(Intake, Jobs, Feeding, Recovery, Views, History, Memory, Reports, Reputations):
+class Queue(
+    Intake, Jobs, Feeding, Recovery, Views, History, Memory, Reports, Reputations, Forgetting
+):
     """All of it: `Queue(database)` or `Queue(database, QueueOptions(...))`."""

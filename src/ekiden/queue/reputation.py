@@ -78,6 +78,11 @@ class Reputations(Part):
         found = await self._db.read_json(sql("standings"), (standing, limit))
         return [_reputation(row) for row in found]
 
+    async def stop_scope(self, scope: str, reason: str, now: float) -> bool:
+        """Stop a scope because a person says so; False when it is stopped already."""
+        values = (scope, reason, ms(now))
+        return bool(await self._db.write(lambda tx: tx.execute(sql("stop_scope"), values)))
+
     async def stop_jobs(self, scope: str) -> list[JobFacts]:
         """Pause the open jobs of a scope and remember them; returns them."""
 

@@ -59,3 +59,8 @@ DELETE FROM reputation WHERE at < ?1 AND standing <> 'stopped' AND scope LIKE 'j
 
 -- name: offer_lanes
 UPDATE lane SET due_at = ?1 WHERE ready > 0 AND due_at > ?1 AND due_at <= ?2;
+
+-- name: stop_scope
+INSERT INTO reputation (scope, standing, reason, since, at, judged) VALUES (?1, 'stopped', ?2, ?3, ?3, 1)
+ON CONFLICT (scope) DO UPDATE SET standing = 'stopped', reason = ?2, since = ?3, judged = 1
+WHERE standing <> 'stopped';
