@@ -19,10 +19,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# The first place searched is this folder, where bench/ekiden.py would hide the package (or, with
-# -m, the working directory, which is not needed either).
-sys.path.remove(sys.path[0])
-
 from ekiden.queue.model import (
     Attempt,
     Claimed,

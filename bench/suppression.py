@@ -24,8 +24,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.remove(sys.path[0])  # bench/ekiden.py would hide the package
-
 from ekiden.store.database import Database
 from ekiden.store.transaction import Tx, pack
 

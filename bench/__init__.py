@@ -1,0 +1,1 @@
+"""Ekiden beside other mailers, on one machine and against one sink; see bench/README.md."""
