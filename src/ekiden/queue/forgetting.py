@@ -50,5 +50,6 @@ def _forget(tx: Tx, run: tuple[int, int], key: str, now: int) -> tuple[int, int]
             end_rows(tx, job, [[id_, lane, "erased"]], change, now)
     ids = pack([id_ for id_, _, _, state in rows if state != CODE[State.SENDING]])
     tx.execute(sql("forget_replies"), (ids,))
+    tx.execute(sql("forget_reactions"), (ids,))
     blanked = tx.execute(sql("forget_payloads"), (ids,))
     return blanked, len(rows) - blanked

@@ -88,6 +88,7 @@ def _fold_rows(tx: Tx, piece: Sequence[int]) -> int:
         return 0
     tx.execute(sql("drop_attempts"), (first, last))
     tx.execute(sql("drop_payloads"), (first, last))
+    tx.execute(sql("drop_seen"), (first, last))
     deleted = tx.execute(sql("drop_deliveries"), (first, last))
     if last == end:
         tx.execute(sql("drop_run"), (run_id,))

@@ -17,6 +17,7 @@ from ekiden.queue.intake import Intake
 from ekiden.queue.jobs import Jobs
 from ekiden.queue.memory import Memory
 from ekiden.queue.part import QueueOptions
+from ekiden.queue.reactions import Reactions
 from ekiden.queue.recovery import Recovery
 from ekiden.queue.reports import Reports
 from ekiden.queue.reputation import Reputations
@@ -26,6 +27,16 @@ __all__ = ["Queue", "QueueOptions"]
 
 
 class Queue(
-    Intake, Jobs, Feeding, Recovery, Views, History, Memory, Reports, Reputations, Forgetting
+    Intake,
+    Jobs,
+    Feeding,
+    Recovery,
+    Views,
+    History,
+    Memory,
+    Reports,
+    Reputations,
+    Forgetting,
+    Reactions,
 ):
     """All of it: `Queue(database)` or `Queue(database, QueueOptions(...))`."""

@@ -105,7 +105,8 @@ WHERE job_id = ?1 ORDER BY first_id LIMIT 1;
 -- called NAME.accepted, whose place is a delivery's id) past the deliveries themselves.
 SELECT coalesce(max(last_attempt), 0) > coalesce(
     (SELECT min(seq) FROM mark
-     WHERE reader NOT LIKE '%.accepted' AND reader NOT LIKE '%.notices'), 9223372036854775807)
+     WHERE reader NOT LIKE '%.accepted' AND reader NOT LIKE '%.notices'
+       AND reader NOT LIKE '%.reactions'), 9223372036854775807)
   OR coalesce(max(id), 0) > coalesce(
     (SELECT min(seq) FROM mark WHERE reader LIKE '%.accepted'), 9223372036854775807)
 FROM delivery WHERE id BETWEEN ?1 AND ?2;
