@@ -6,8 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ekiden.control import requests, wire
-from ekiden.control.requests import REQUESTS
+from ekiden.control.list_requests import ListContacts, RemoveTopic
+from ekiden.control.wire import REQUESTS
 from ekiden.errors import ConfigError, EkidenError, NotFoundError, RefusedError, UnavailableError
+from ekiden.lists.model import (
+    Choice,
+    Consent,
+    Method,
+    NewContact,
+    Preference,
+    Sunset,
+    Topic,
+)
 
 FILLED = {
     "job": "12",
@@ -17,13 +27,30 @@ FILLED = {
     "entries": (requests.SuppressionView(address="a@example.com", reason="manual"),),
     "raw": b"From: \xff\r\n\r\n",
     "scope": "sender:example.com",
+    "contact_list": "news",
+    "name": "example.com",
+    "code": "abc",
+    "published": True,
+    "sunset": Sunset(86_400.0, 12),
+    "contacts": (
+        NewContact(
+            "a@example.com",
+            {"ads": Preference.OPT_OUT},
+            attributes={"名": ["花", 1, None]},
+            consent=Consent(1.0, method=Method.CONFIRMED, form="はい"),
+        ),
+    ),
+    "choice": Choice(1.0, {"ads": Preference.OPT_IN}, unsubscribed=False, ip="192.0.2.1"),
 }
 
 
 @pytest.mark.parametrize("kind", REQUESTS.values(), ids=str)
 def test_every_request_travels(kind: type[msgspec.Struct]) -> None:
     names = [field.name for field in msgspec.structs.fields(kind)]
-    request = kind(**{name: FILLED[name] for name in names if name in FILLED})
+    filled = FILLED | {"topic": "ads" if kind is RemoveTopic else Topic("ads")}
+    if kind is ListContacts:
+        filled["topic"] = "ads"
+    request = kind(**{name: filled[name] for name in names if name in filled})
     assert isinstance(request, requests.Question | requests.Listing)
     line = wire.encode_call(3, request)
     assert line.endswith(b"\n")

@@ -30,6 +30,7 @@ import structlog
 from ekiden import __version__, settings
 from ekiden.bounce.model import Verdict
 from ekiden.config import Config, load
+from ekiden.control.list_service import ListAnswers
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
@@ -187,6 +188,7 @@ class App:
             due=self.dispatcher.look,
             save=self._save_learned,
             sweep=partial(sweep, spool),
+            forget=self.contacts.drop_old_consents,
         )
         self.reporter = Reporter(
             spool, self.queue, done=self.job_changed, clock=self.clock.now, poll=_REPORT_EVERY
@@ -217,6 +219,15 @@ class App:
                 live=self,
                 clock=self.clock.now,
                 returned=lambda: self.returned,
+                lists=ListAnswers(
+                    self.contacts,
+                    self.identities,
+                    self.queue,
+                    self.suppressions,
+                    clock=self.clock.now,
+                    confirming=settings.confirming(config),
+                    opened=self.job_changed,
+                ),
             ),
         )
 
@@ -287,6 +298,7 @@ class App:
         self._ledger = Ledger.begin(self._database)
         await self._recall_learned()
         await self.standings.begin()
+        await self.contacts.finish_removals()
 
     def _handing_over(self, claimed: Claimed) -> None:
         if self._ledger is not None:
@@ -475,6 +487,10 @@ class App:
         stopped = self.standings.stopped
         left = [one for one in facts if f"source:{one.name}" not in stopped]
         self.scheduler.set_sources(left, self.clock.now())
+
+    def scope_stopped(self, scope: str, reason: str) -> None:
+        """Hear that a person has stopped a scope."""
+        self.standings.stopped_by_hand(scope, reason)
 
     def scope_resumed(self, scope: str) -> None:
         """Hear that a person resumed what had been stopped."""

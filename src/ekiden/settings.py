@@ -16,6 +16,7 @@ from ekiden.bounce.classify import Classifier
 from ekiden.bounce.identifiers import Identifiers
 from ekiden.config import Config
 from ekiden.config.sending import Backoff as RetryBackoff
+from ekiden.control.list_service import Confirming
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
 from ekiden.engine.addresses import AddressPolicy
@@ -419,6 +420,11 @@ def completed(config: Config, spec: JobSpec) -> JobSpec:
         passed = tuple(sorted(SETTABLE_REASONS - set(chosen.suppression)))
         spec = replace(spec, passed_reasons=passed)
     return spec
+
+
+def confirming(config: Config) -> Confirming:
+    """Return how confirmation mails for identities are made."""
+    return Confirming(config.identities.sender or f"postmaster@{hostname(config)}")
 
 
 def _known(key: str, name: str, names: Sequence[str]) -> None:

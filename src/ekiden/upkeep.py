@@ -46,6 +46,8 @@ class Upkeep:
         due: Hears that deliveries were taken away.
         save: Saves what was learned of paths, from time to time.
         sweep: Removes old answers from the spool; takes the time before which they are old.
+        forget: Deletes one piece of the records of consent that were kept long enough; takes the
+            time, says how many.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Upkeep:
         due: Callable[[], None],
         save: Callable[[], Awaitable[None]],
         sweep: Callable[[float], int],
+        forget: Callable[[float], Awaitable[int]],
     ) -> None:
         self._queue = queue
         self._clock = clock
@@ -64,7 +67,9 @@ class Upkeep:
         self._due = due
         self._save = save
         self._sweep = sweep
+        self._forget = forget
         self._sweep_at = 0.0
+        self._forget_at = 0.0
         self._fold_at = 0.0
         self._clock_at = 0.0
         self._trouble = False
@@ -92,6 +97,9 @@ class Upkeep:
             self._fold_at = now + (0.0 if folded else _FOLD_EVERY)
             await self._save()
             await self._queue.forget_reports(now)
+        if now >= self._forget_at:
+            forgotten = await self._forget(now)
+            self._forget_at = now + (0.0 if forgotten else _SWEEP_EVERY)
         if now >= self._sweep_at and self._options.keep_answers:
             self._sweep_at = now + _SWEEP_EVERY
             await asyncio.to_thread(self._sweep, now - self._options.keep_answers)

@@ -70,7 +70,11 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
         try:
             from ekiden import settings  # noqa: PLC0415 - only when no daemon answers
 
-            yield Control.over(database, returned=partial(settings.returned_mail, config))
+            yield Control.over(
+                database,
+                returned=partial(settings.returned_mail, config),
+                confirming=settings.confirming(config),
+            )
         finally:
             await database.close()
         return

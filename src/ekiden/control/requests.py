@@ -333,7 +333,7 @@ class ResumeScope(Question[list[JobView]], frozen=True):
     scope: str
 
 
-REQUESTS: dict[str, type[_Request]] = {
+BASIC_REQUESTS: dict[str, type[_Request]] = {
     kind.method: kind
     for kind in (
         Status,

@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, cast
 
 from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
+from ekiden.control.list_requests import ListContacts, StopScope
+from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.views import delivery_view, job_view, suppression_view
 from ekiden.control.waiting import why
@@ -47,6 +49,10 @@ class Live(Protocol):
         """Hear that a suspension was made or lifted."""
         ...
 
+    def scope_stopped(self, scope: str, reason: str) -> None:
+        """Hear that a person has stopped a scope."""
+        ...
+
     def scope_resumed(self, scope: str) -> None:
         """Hear that what had been stopped may send again."""
         ...
@@ -61,6 +67,7 @@ class Control:
         live: The running engine; None when there is none.
         clock: UNIX seconds.
         returned: Makes or gives the intake of returned mail; None if there is none.
+        lists: Answers about lists, people and identities.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class Control:
         live: Live | None = None,
         clock: Callable[[], float] = time.time,
         returned: Callable[[], ReturnedMail] | None = None,
+        lists: ListAnswers | None = None,
     ) -> None:
         self._queue = queue
         self._suppressions = suppressions
@@ -96,7 +104,11 @@ class Control:
             requests.InboundCounts: self._inbound_counts,
             requests.Reputations: self._reputations,
             requests.ResumeScope: self._resume_scope,
+            StopScope: self._stop_scope,
         }
+        self._lists = lists
+        if lists is not None:
+            self._questions |= lists.questions()
 
     @classmethod
     def over(
@@ -105,6 +117,7 @@ class Control:
         *,
         live: Live | None = None,
         returned: Callable[[Queue], ReturnedMail] | None = None,
+        confirming: Confirming | None = None,
     ) -> "Control":
         """Return a `Control` over an open database.
 
@@ -112,10 +125,17 @@ class Control:
             database: The database.
             live: The running engine, if any.
             returned: Makes the intake of returned mail when it is first needed.
+            confirming: How confirmation mails for identities are made.
         """
         queue = Queue(database)
         make = None if returned is None else cache(partial(returned, queue))
-        return cls(queue, Suppressions(database), live=live, returned=make)
+        lists = ListAnswers.over(
+            database,
+            queue,
+            clock=time.time,
+            confirming=confirming or Confirming("postmaster@localhost"),
+        )
+        return cls(queue, Suppressions(database), live=live, returned=make, lists=lists)
 
     async def ask(self, request: Question[T]) -> T:
         """Answer a question.
@@ -133,7 +153,10 @@ class Control:
         Raises:
             RefusedError: What is asked for makes no sense.
         """
-        assert isinstance(request, requests.ListSuppressions)  # noqa: S101 - the only listing
+        if isinstance(request, ListContacts):
+            assert self._lists is not None  # noqa: S101 - whoever asks has opened the database
+            return cast("AsyncIterator[T]", self._lists.contacts(request))
+        assert isinstance(request, requests.ListSuppressions)  # noqa: S101 - the other listing
         return cast("AsyncIterator[T]", self._list_suppressions(request))
 
     # --- The whole ---------------------------------------------------------------------------
@@ -329,6 +352,22 @@ class Control:
             )
             for one in await self._queue.reputations(limit=min(request.limit, ROWS_MOST))
         ]
+
+    async def _stop_scope(self, request: StopScope) -> list[requests.JobView]:
+        kind, _, name = request.scope.partition(":")
+        if kind not in {"set", "sender"} or not name:
+            raise RefusedError(
+                "this is stopped in other ways",
+                where=printable(request.scope, 300),
+                remedy="ekiden job pause, ekiden suspend",
+            )
+        reason = printable(request.reason, 300) or "stopped by hand"
+        if not await self._queue.stop_scope(request.scope, reason, self._clock()):
+            raise RefusedError("it is stopped already", where=printable(request.scope, 300))
+        jobs = await self._queue.stop_jobs(request.scope)
+        if self._live:
+            self._live.scope_stopped(request.scope, reason)
+        return [self._changed(job) for job in jobs]
 
     async def _resume_scope(self, request: requests.ResumeScope) -> list[requests.JobView]:
         jobs = await self._queue.resume_scope(request.scope, self._clock())

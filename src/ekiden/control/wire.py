@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UnsetType
 
-from ekiden.control.requests import REQUESTS, Listing, Question
+from ekiden.control.list_requests import LIST_REQUESTS
+from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
 from ekiden.errors import (
     ConfigError,
     EkidenError,
@@ -25,6 +26,7 @@ from ekiden.errors import (
 )
 
 LINE_BYTES: Final = 1024 * 1024
+REQUESTS: Final[dict[str, type[Any]]] = {**BASIC_REQUESTS, **LIST_REQUESTS}
 
 # The narrowest class first: an error is told as the first kind it is an instance of.
 _KINDS: Final[dict[str, type[EkidenError]]] = {
