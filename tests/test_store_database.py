@@ -200,13 +200,18 @@ def test_every_statement_of_every_room_is_valid_sql() -> None:
     connection = sqlite3.connect(":memory:")
     for _, script in statements.migrations():
         connection.executescript(script)
-    queue = statements.statements("queue")
+    columns = {
+        name.removesuffix("_columns"): text
+        for room in ("queue", "lists")
+        for name, text in statements.statements(room).items()
+        if name.endswith("_columns")
+    }
     checked = 0
-    for room in ("queue", "lists"):
+    for room, kind in (("queue", "job"), ("lists", "contact")):
         for name, found in statements.statements(room).items():
             text = found
             if text.startswith("("):  # a source that completes a list of columns
-                text = f"{queue['attempt_columns' if 'attempt' in name else 'job_columns']} {text}"
+                text = f"{columns['attempt' if 'attempt' in name else kind]} {text}"
             elif text.endswith("FROM"):
                 continue
             named = re.findall(r"[(\s]:(\w+)", text)
