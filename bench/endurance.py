@@ -1,8 +1,8 @@
 """A large job against recording receivers: every cap, every turn, every signature, every recipient.
 
-    python bench/endurance.py                         # 20,000 recipients, 300 destinations
-    python bench/endurance.py --kills 10              # kill -9 at random moments, restart each time
-    python bench/endurance.py --recipients 2000 --destinations 60 --kills 3
+    python -m bench.endurance                         # 20,000 recipients, 300 destinations
+    python -m bench.endurance --kills 10              # kill -9 at random moments, restart each time
+    python -m bench.endurance --recipients 2000 --destinations 60 --kills 3
 
 The receivers are the sink on loopback addresses, one per site; the daemon is `ekiden run` in a
 process of its own. What is checked afterwards comes from the receivers' own record and the messages

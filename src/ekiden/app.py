@@ -266,12 +266,20 @@ class App:
                     task.cancel()
             for task in lasting:
                 task.cancel()
-        await self.reporter.report_ended()
-        await self._save_learned()
-        await self.standings.round()
-        await self.returned.flush(self.clock.now())
-        await self.exporter.drain()
-        if self._ledger is not None:
+        await self._finish()
+
+    async def _finish(self) -> None:
+        """Write what is left; a disk that refuses leaves it to the next start."""
+        try:
+            await self.reporter.report_ended()
+            await self._save_learned()
+            await self.standings.round()
+            await self.returned.flush(self.clock.now())
+            await self.exporter.drain()
+        except (UnavailableError, OSError) as error:
+            _log.error("not everything is on the disk; the next start goes on", error=str(error))
+            return
+        if self._ledger is not None and self._settler.trouble is None:
             self._ledger.end()
 
     async def _recover(self) -> None:

@@ -25,14 +25,18 @@ class Settler:
     Args:
         write: Writes a batch durably; raises UnavailableError while that is impossible.
         done: Called after each batch is on the disk, with what it held.
+        patience: Seconds that `flushed` waits for a database that refuses.
     """
 
     def __init__(
         self,
         write: Callable[[Sequence[Settlement]], Awaitable[object]],
         done: Callable[[Sequence[Settlement]], None],
+        *,
+        patience: float = 10.0,
     ) -> None:
         self._write = write
+        self._patience = patience
         self._done = done
         self._waiting: list[Settlement] = []
         self._some = asyncio.Event()
@@ -47,8 +51,19 @@ class Settler:
         self._some.set()
 
     async def flushed(self) -> None:
-        """Return when everything put so far is on the disk."""
-        await self._none.wait()
+        """Return when everything put so far is on the disk, or the database goes on refusing.
+
+        A full disk must not keep the daemon from ending. What is not written then is *sending* in
+        the queue, and the ledger knows what of it is past the dot: the next start goes on there.
+        """
+        while not self._none.is_set():
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._none.wait()
+            except TimeoutError:
+                if self.trouble is not None:
+                    _log.error("results are left to the next start", waiting=len(self._waiting))
+                    return
 
     async def run(self) -> None:
         """Write until cancelled; what is being written then is finished first."""
