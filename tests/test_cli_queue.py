@@ -48,6 +48,9 @@ class Engine:
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")
 
+    def scope_stopped(self, scope: str, reason: str) -> None:
+        self.heard.append(f"stopped {scope}: {reason}")
+
     def scope_resumed(self, scope: str) -> None:
         self.heard.append(f"resumed {scope}")
 
