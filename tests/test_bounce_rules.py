@@ -6,7 +6,8 @@ import time
 import pytest
 
 from ekiden.bounce.classes import CLASSES
-from ekiden.bounce.classify import Classifier, ReplyContext, stage_of
+from ekiden.bounce.classify import Classifier, ReplyContext
+from ekiden.bounce.lint import context_of, never_fire
 from ekiden.bounce.phrases import PhraseError, commonness, parse
 from ekiden.bounce.ruleset import Rule, build
 from ekiden.errors import ConfigError
@@ -25,18 +26,6 @@ HOSTILE = [
     "a.b-c'" * 330,
     "\u5bdb " * 1000,
 ]
-
-
-def context_of(example: str) -> ReplyContext:
-    """An example may begin with `@provider` and `%stage`."""
-    provider = stage = ""
-    while example[:1] in {"@", "%"}:
-        mark, _, example = example.partition(" ")
-        if mark[0] == "@":
-            provider = mark[1:]
-        else:
-            stage = mark[1:]
-    return ReplyContext(example, provider=provider, stage=stage_of(stage))
 
 
 @pytest.mark.parametrize(
@@ -172,3 +161,34 @@ def test_anchors_are_necessary(phrase: str) -> None:
         break
     else:
         raise AssertionError("an anchor stands in no place of the phrase")
+
+
+def test_a_rule_that_another_decides_for_is_found() -> None:
+    first = """
+[[rule]]
+name = "own.wide"
+class = "rate_limited"
+phrases = ["too many"]
+why = "wide"
+source = "ours"
+examples = ["450 too many"]
+[[rule]]
+name = "own.narrow"
+class = "rate_limited"
+phrases = ["too many messages"]
+why = "narrow"
+source = "ours"
+examples = ["450 too many messages"]
+[[rule]]
+name = "own.mistaken"
+class = "rate_limited"
+phrases = ["slow down"]
+why = "misspelt"
+source = "ours"
+examples = ["450 sloww down"]
+"""
+    assert never_fire(Classifier(build([("own.toml", first)]))) == [
+        ("own.narrow", "never fires: own.wide decides first"),
+        ("own.mistaken", "never fires: matches none of its examples"),
+    ]
+    assert never_fire(CLASSIFIER) == []

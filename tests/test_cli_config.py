@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from commands import Run, runner
+from commands import Result, Run, beside, runner
 from ekiden import __version__
 from ekiden.cli.output import visible
 from ekiden.config import example, load, loads
+from ekiden.sink.dns import DnsOptions, DnsServer
 
 
 @pytest.fixture
@@ -91,6 +92,68 @@ def test_what_is_shown_loads_as_the_same(ekiden: Run, tmp_path: Path) -> None:
     result = ekiden("config", "show", "--json")
     assert result.json["delivery"]["lifetime"] == 129_600.0
     assert ekiden("config", "show", "--example").out == example()
+
+
+def explained(result: Result) -> dict[str, list[str]]:
+    return {row[0]: row[1:] for row in result.rows}
+
+
+def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
+    records = {"gmail.com": {"MX": ["5 gmail-smtp-in.l.google.com."]}}
+    server = DnsServer(DnsOptions(records=records))
+    with beside(lambda: server):
+        (tmp_path / "config.toml").write_text(
+            f"""
+            [dns]
+            nameservers = ["{server.address[0]}:{server.address[1]}"]
+            [[limits.destination]]
+            pattern = "gmail.com"
+            max_sessions = 2
+            [[limits.site]]
+            mx = "*.google.com"
+            rates = ["10/s"]
+            [[tls.site]]
+            mx = "*.google.com"
+            policy = "required"
+            """,
+            encoding="utf-8",
+        )
+        result = ekiden("config", "explain", "gmail.com")
+        assert result.code == 0
+        assert result.err == "site gmail-smtp-in.l.google.com, provider gmail\n"
+        rows = explained(result)
+        assert rows["destination_sessions"] == ["2", "destination gmail.com"]
+        assert rows["messages"] == ["10 per second", "site *.google.com"]
+        assert rows["provider_sessions"] == ["5", "provider gmail"]
+        assert rows["messages_per_session"] == ["50", "provider gmail"]
+        assert rows["sessions"] == ["10", "default"]
+        assert rows["tls"] == ["required", "site *.google.com"]
+        assert rows["connections"] == ["no limit", ""]
+        assert not {"size", "provider"} & rows.keys()
+        as_json = ekiden("config", "explain", "GMAIL.com", "--json").json
+        assert as_json["provider"] == "gmail"
+        assert {one["key"]: one["layer"] for one in as_json["limits"]}["sessions"] == "default"
+        assert ekiden("config", "explain", "none.example").code == 4
+
+
+def test_lint_of_shaping(ekiden: Run, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(example(), encoding="utf-8")
+    assert ekiden("shaping", "lint").rows == []
+    path.write_text(
+        """
+        [[limits.destination]]
+        pattern = "*.example"
+        [[limits.destination]]
+        pattern = "a.example"
+        """,
+        encoding="utf-8",
+    )
+    result = ekiden("shaping", "lint")
+    assert result.code == 1
+    assert result.rows == [
+        ["limits.destination", '"a.example" never decides: "*.example" stands before it']
+    ]
 
 
 def test_without_a_configuration(ekiden: Run) -> None:

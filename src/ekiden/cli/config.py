@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ekiden.cli.options import AsJson, ConfigPath, config_path
-from ekiden.cli.output import complain, print_json
+from ekiden.cli.output import Column, complain, note, print_json, print_table
 
 if TYPE_CHECKING:
     from ekiden.config import Config
     from ekiden.errors import EkidenError
+
+# What a profile says of these is not enforced: TLS is told by its own rules, size by nobody.
+_NOT_ENFORCED = frozenset({"tls", "size"})
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +22,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
     group.command("check")(check)
     group.command("show")(show)
+    group.command("explain")(explain)
     app.add_typer(group, name="config")
 
 
@@ -104,3 +108,50 @@ def show(
         print_json(loaded)
     else:
         print(settings.show(loaded), end="")
+
+
+def explain(
+    destination: Annotated[str, typer.Argument(help="A recipient domain.", show_default=False)],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the limits that hold for a destination, and which layer said each.
+
+    Looks the destination up; exits 4 when no mail exchanger is found.
+    """
+    import asyncio  # noqa: PLC0415 - as above
+    import time  # noqa: PLC0415
+
+    from ekiden import settings  # noqa: PLC0415
+    from ekiden.cli.options import load_config  # noqa: PLC0415
+    from ekiden.engine.capsbook import CapsBook  # noqa: PLC0415
+    from ekiden.engine.names import a_labels  # noqa: PLC0415
+    from ekiden.engine.sites import Unresolved  # noqa: PLC0415
+    from ekiden.errors import UnavailableError  # noqa: PLC0415
+    from ekiden.shaping.providers import Providers  # noqa: PLC0415
+
+    loaded = load_config(config)
+    resolver = settings.resolver(loaded, time.time)
+    site = asyncio.run(resolver.resolve(destination))
+    if isinstance(site, Unresolved):
+        raise UnavailableError(site.outcome.detail, where=destination)
+    name = destination if destination.startswith("[") else a_labels(destination)
+    book = CapsBook(loaded, Providers.load())
+    policy, said_by = settings.dialling(loaded).tls.explain(
+        name, [host.name for host in site.hosts]
+    )
+    rows = [row for row in book.effective(name, site).explain() if row[0] not in _NOT_ENFORCED]
+    if not site.route:
+        rows.append(("tls", str(policy), said_by))
+    if as_json:
+        print_json(
+            {
+                "destination": name,
+                "site": site.name,
+                "provider": book.provider(name, site),
+                "limits": [{"key": key, "value": value, "layer": by} for key, value, by in rows],
+            }
+        )
+        return
+    note(f"site {site.name}, provider {book.provider(name, site) or '-'}")
+    print_table([*map(Column, ("limit", "value", "layer"))], rows)

@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "reputation",
     "submit",
     "config",
+    "shaping",
     "dkim",
     "sink",
     "demo",

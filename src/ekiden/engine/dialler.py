@@ -36,13 +36,19 @@ class TlsRules:
 
     def of(self, destination: str, hosts: Sequence[str]) -> TlsPolicy:
         """Return what a session for `destination` at a site of these hosts must do."""
-        mine = first_match(self.destinations, destination)
+        return self.explain(destination, hosts)[0]
+
+    def explain(self, destination: str, hosts: Sequence[str]) -> tuple[TlsPolicy, str]:
+        """Return the same, and which layer said it."""
+        mine = first_match(
+            [(pattern, (policy, pattern)) for pattern, policy in self.destinations], destination
+        )
         if mine is not None:
-            return mine
+            return mine[0], f"destination {mine[1]}"
         for pattern, policy in self.sites:
             if hosts and all(matches(pattern, host) for host in hosts):
-                return policy
-        return self.default
+                return policy, f"site {pattern}"
+        return self.default, "default"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,33 @@
+"""Rules that never fire: an earlier rule takes the very replies they were written for. Pure."""
+
+from ekiden.bounce.classify import Classifier
+from ekiden.bounce.model import ReplyContext
+from ekiden.bounce.reading import stage_of
+
+
+def context_of(example: str) -> ReplyContext:
+    """Return an example as the question it stands for; it may begin with `@provider`, `%stage`."""
+    provider = stage = ""
+    while example[:1] in {"@", "%"}:
+        mark, _, example = example.partition(" ")
+        if mark[0] == "@":
+            provider = mark[1:]
+        else:
+            stage = mark[1:]
+    return ReplyContext(example, provider=provider, stage=stage_of(stage))
+
+
+def never_fire(classifier: Classifier) -> list[tuple[str, str]]:
+    """Return (rule, why) for each rule that fires on none of its own examples.
+
+    A rule without examples is left out: nothing says what it was meant for.
+    """
+    found = []
+    for rule in classifier.rules:
+        examples = rule.spec.examples
+        decided = [classifier.classify(context_of(one)).rule for one in examples]
+        if decided and rule.spec.name not in decided:
+            first = decided[0]
+            why = "matches none of its examples" if first == "code" else f"{first} decides first"
+            found.append((rule.spec.name, f"never fires: {why}"))
+    return found

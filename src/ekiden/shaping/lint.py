@@ -1,0 +1,94 @@
+"""Patterns that never decide anything: because they cannot match, or others match first. Pure.
+
+Lists of patterns are read from the top and the first match decides, so a wide pattern above a
+narrow one makes the narrow one dead. Nothing goes wrong loudly then: a limit simply does not hold.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ekiden.shaping.providers import Provider, Providers
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Something that never takes effect.
+
+    Args:
+        where: The table or the provider.
+        what: Why, in words.
+    """
+
+    where: str
+    what: str
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every name that matches `narrow` matches `wide` too.
+
+    Args:
+        wide: "example.com", "*.example.com" (those below it) or "*".
+        narrow: Likewise.
+    """
+    wide, narrow = wide.lower().removesuffix("."), narrow.lower().removesuffix(".")
+    if wide in {"*", narrow}:
+        return True
+    return wide.startswith("*.") and narrow.removeprefix("*").endswith(wide[1:])
+
+
+def of_patterns(where: str, patterns: Sequence[str]) -> Iterator[Dead]:
+    """Yield the patterns of a first-match list that an earlier one covers.
+
+    Args:
+        where: What the list is called.
+        patterns: In order.
+    """
+    for at, pattern in enumerate(patterns):
+        first = next((one for one in patterns[:at] if covers(one, pattern)), None)
+        if first is not None:
+            yield Dead(where, f'"{pattern}" never decides: "{first}" stands before it')
+
+
+def of_providers(providers: Providers) -> Iterator[Dead]:
+    """Yield providers that nothing matches, and patterns that an earlier provider takes first."""
+    seen: list[Provider] = []
+    for provider in providers:
+        if not (provider.mx or provider.destinations):
+            yield Dead(provider.name, "has neither mx nor destinations: nothing matches it")
+        yield from _twice(provider)
+        for earlier in seen:
+            yield from _shadowed(provider, earlier)
+        seen.append(provider)
+
+
+def _twice(provider: Provider) -> Iterator[Dead]:
+    for kind, names in (("mx", provider.mx), ("destinations", provider.destinations)):
+        for at, name in enumerate(names):
+            wider = [
+                other
+                for place, other in enumerate(names)
+                if place != at and _takes(kind, other, name) and (other != name or place < at)
+            ]
+            if wider:
+                yield Dead(provider.name, f'{kind} "{name}" adds nothing to "{wider[0]}"')
+
+
+def _shadowed(provider: Provider, earlier: Provider) -> Iterator[Dead]:
+    for kind, mine, theirs in (
+        ("mx", provider.mx, earlier.mx),
+        ("destinations", provider.destinations, earlier.destinations),
+    ):
+        for name in mine:
+            first = next((one for one in theirs if _takes(kind, one, name)), None)
+            if first is not None:
+                what = f'{kind} "{name}" never decides: "{first}" of {earlier.name} does first'
+                yield Dead(provider.name, what)
+
+
+def _takes(kind: str, wide: str, narrow: str) -> bool:
+    """Whether whatever `narrow` matches is matched by `wide`, in the way of that kind."""
+    if kind == "mx":
+        return narrow.endswith(wide) if wide[0] == "." else narrow == wide
+    # A literal stands for itself; of two globs only equal ones are told apart for certain.
+    return narrow == wide or ("*" not in narrow and fnmatchcase(narrow, wide))
