@@ -211,7 +211,8 @@ def test_help_is_quick_and_imports_little() -> None:
 
 def test_every_command_is_on_its_page(ekiden: Run) -> None:
     page = (Path(__file__).parent.parent / "docs/commands.md").read_text(encoding="utf-8")
-    for group in ("", "job", "suppressions", "config", "dkim"):
+    groups = ("job", "suppressions", "lists", "topics", "contacts", "identities", "sets")
+    for group in ("", *groups, "config", "dkim"):
         told = ekiden(*group.split(), "--help").out.partition("Commands:")[2]
         names = [line.split()[0] for line in told.splitlines() if line[:3].strip() and line.strip()]
         assert names

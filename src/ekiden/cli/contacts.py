@@ -1,0 +1,528 @@
+"""`ekiden contacts`: who is on a list, what they chose and agreed to; files of them; people."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ekiden.cli.lists import List
+from ekiden.cli.options import AsJson, ConfigPath
+from ekiden.cli.output import Column, count, moment, note, print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ekiden.cli.access import Access
+    from ekiden.cli.contact_files import Row
+    from ekiden.lists.model import Consent, Contact, Imported, NewContact
+
+WINDOW: Final = 50_000  # contacts sorted at a time: those of a batch then lie on few pages
+BATCH: Final = 2000  # contacts per request, and so many bytes at most:
+BATCH_BYTES: Final = 600_000
+TOLD_MOST: Final = 1000  # wrong rows that are named
+
+Address = Annotated[str, typer.Argument(help="The address.", show_default=False)]
+Addresses = Annotated[list[str], typer.Argument(help="The addresses.", show_default=False)]
+Topic = Annotated[
+    list[str], typer.Option("--topic", "-t", help="About this topic.", show_default=False)
+]
+Source = Annotated[
+    str, typer.Option("--source", help="Where they agreed; kept.", show_default=False)
+]
+MethodName = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="How they agreed: single, confirmed, written, business, published.",
+        show_default=False,
+    ),
+]
+Form = Annotated[
+    Path | None,
+    typer.Option("--form", help="A file with the words they agreed to.", show_default=False),
+]
+At = Annotated[str, typer.Option("--at", help="When (ISO 8601); else now.", show_default=False)]
+Ip = Annotated[str, typer.Option("--ip", help="From which address.", show_default=False)]
+Format = Annotated[
+    str, typer.Option("--format", help="csv or jsonl; else by the name.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The contacts of a list.", no_args_is_help=True)
+    group.command("list")(list_)
+    group.command("add")(add)
+    group.command("show")(show)
+    group.command("remove")(remove)
+    group.command("subscribe")(subscribe)
+    group.command("unsubscribe")(unsubscribe)
+    group.command("import")(import_)
+    group.command("export")(export)
+    group.command("export-person")(export_person)
+    group.command("erase")(erase)
+    app.add_typer(group, name="contacts")
+
+
+def list_(
+    name: List,
+    text: Annotated[
+        str, typer.Argument(help="Part of the address, or a glob such as *@example.com.")
+    ] = "",
+    *,
+    mailed: Annotated[
+        str | None,
+        typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 1000,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """List contacts in alphabetical order."""
+    from ekiden.cli.access import with_access  # noqa: PLC0415 - help must not wait for it
+    from ekiden.control.list_requests import ListContacts  # noqa: PLC0415
+
+    request = ListContacts(
+        contact_list=name,
+        pattern=text if set(text) & set("*?") else f"*{text}*",
+        topic="" if mailed in {None, "-"} else str(mailed),
+        mailed=mailed is not None,
+        limit=limit,
+    )
+
+    async def collect(there: "Access") -> "list[Contact]":
+        return [one async for one in there.stream(request)]
+
+    found = with_access(config, collect)
+    if as_json:
+        print_json(found)
+        return
+    columns = [
+        *map(Column, ("address", "unsubscribed", "topics")),
+        Column("mails", number=True),
+        *map(Column, ("last sent", "last reaction")),
+    ]
+    rows = (
+        (
+            one.address,
+            moment(one.unsubscribed_at),
+            _choices(one) or "-",
+            count(one.mails),
+            moment(one.last_sent_at),
+            moment(one.reacted_at),
+        )
+        for one in found
+    )
+    print_table(columns, rows, empty="nobody")
+
+
+def add(
+    name: List,
+    addresses: Addresses,
+    *,
+    topic: Topic = [],  # noqa: B006 - typer reads it and never changes it
+    attributes: Annotated[
+        str, typer.Option("--attributes", help="A JSON object.", show_default=False)
+    ] = "",
+    source: Source = "",
+    method: MethodName = "",
+    form: Form = None,
+    at: At = "",
+    ip: Ip = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add contacts, opted in to --topic; who had left stays out (see subscribe).
+
+    Their consent is kept when --method is given.
+    """
+    import json  # noqa: PLC0415 - as above
+
+    from ekiden.lists.model import NewContact, Preference  # noqa: PLC0415
+
+    consent = _consent(source, method, form, at, ip)
+    try:
+        known = json.loads(attributes or "{}")
+    except ValueError:
+        known = None
+    if not isinstance(known, dict):
+        raise typer.BadParameter("expected a JSON object", param_hint="--attributes")
+    chosen = dict.fromkeys(topic, Preference.OPT_IN)
+    contacts = [NewContact(one, chosen, False, known, consent) for one in addresses]
+    _send(config, name, iter(contacts), [], as_json=as_json, overwrite=False)
+
+
+def show(name: List, address: Address, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show a contact; exits 3 when the address is not on the list."""
+    import json  # noqa: PLC0415 - as above
+
+    from ekiden.cli.access import ask  # noqa: PLC0415
+    from ekiden.control.list_requests import ShowContact  # noqa: PLC0415
+
+    one = ask(config, ShowContact(contact_list=name, address=address))
+    if as_json:
+        print_json(one)
+        return
+    consent = one.consent
+    facts: dict[str, str | int] = {
+        "address": one.address,
+        "unsubscribed": moment(one.unsubscribed_at),
+        "topics": _choices(one) or "-",
+        "attributes": json.dumps(one.attributes, ensure_ascii=False),
+        "consent": "missing" if consent is None else f"{consent.method} {moment(consent.at)}",
+        "consent source": (consent.source if consent else "") or "-",
+        "added": moment(one.created_at),
+        "mails": count(one.mails),
+        "mails since a reaction": count(one.mails_since),
+        "last sent": moment(one.last_sent_at),
+        "last open": moment(one.opened_at),
+        "last click": moment(one.clicked_at),
+        "last reply": moment(one.replied_at),
+    }
+    print_facts(facts)
+
+
+def remove(
+    name: List, addresses: Addresses, config: ConfigPath = None, as_json: AsJson = False
+) -> None:
+    """Take addresses off a list; exits 3 when one was not on it.
+
+    It forgets that they had left: to keep somebody out, use unsubscribe or erase.
+    """
+    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
+    from ekiden.control.list_requests import RemoveContact  # noqa: PLC0415
+
+    async def each(there: "Access") -> dict[str, bool]:
+        return {
+            one: await there.ask(RemoveContact(contact_list=name, address=one)) for one in addresses
+        }
+
+    _told(with_access(config, each), ("removed", "was not on the list"), as_json=as_json)
+
+
+def subscribe(
+    name: List,
+    addresses: Addresses,
+    *,
+    topic: Topic = [],  # noqa: B006 - as above
+    source: Source = "",
+    method: MethodName = "single",
+    form: Form = None,
+    at: At = "",
+    ip: Ip = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record that people came back to a list, or chose --topic, themselves; with their consent."""
+    consent = _consent(source, method, form, at, ip)
+    assert consent is not None  # noqa: S101 - the method has a default
+    _choose(config, name, addresses, topic, consent, leaves=False, as_json=as_json)
+
+
+def unsubscribe(
+    name: List,
+    addresses: Addresses,
+    *,
+    topic: Topic = [],  # noqa: B006 - as above
+    source: Annotated[str, typer.Option("--source", help="How they said so; kept.")] = "by hand",
+    at: At = "",
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record that people left the list, or only --topic; it holds for mail that waits, too."""
+    consent = _consent(source, "single", None, at, "")
+    assert consent is not None  # noqa: S101 - as above
+    _choose(config, name, addresses, topic, consent, leaves=True, as_json=as_json)
+
+
+def import_(
+    name: List,
+    file: Annotated[Path, typer.Argument(help="The file; - is standard input.")],
+    *,
+    kind: Format = "",
+    source: Source = "",
+    method: MethodName = "",
+    form: Form = None,
+    at: At = "",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="The file wins over what people chose: restore a backup."),
+    ] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add the contacts of a CSV (SES's columns) or JSON Lines file.
+
+    --method, --source, --form and --at are the consent of rows that have none of their own. Wrong
+    rows are told by number and left out, and the exit code is 1.
+    """
+    from ekiden.cli.contact_files import read  # noqa: PLC0415 - as above
+    from ekiden.cli.suppressions import _opened  # noqa: PLC0415
+
+    consent = _consent(source, method, form, at, "")
+    wrong: list[str] = []
+    with _opened(file) as lines:
+        rows = read(lines, jsonl=_is_jsonl(kind, file), consent=consent)
+        contacts = _good(_guarded(rows, file), wrong)
+        _send(config, name, contacts, wrong, as_json=as_json, overwrite=overwrite)
+
+
+def export(
+    name: List,
+    file: Annotated[Path | None, typer.Argument(help="The file; else standard output.")] = None,
+    kind: Format = "",
+    mailed: Annotated[
+        str | None,
+        typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
+    ] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Write a list as CSV or JSON Lines that import takes back."""
+    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
+    from ekiden.cli.contact_files import Writer  # noqa: PLC0415
+    from ekiden.cli.suppressions import _created  # noqa: PLC0415
+    from ekiden.control.list_requests import ListContacts, Topics  # noqa: PLC0415
+
+    request = ListContacts(
+        contact_list=name,
+        topic="" if mailed in {None, "-"} else str(mailed),
+        mailed=mailed is not None,
+        consent=True,
+    )
+
+    async def write(there: "Access") -> None:
+        topics = [one.name for one in await there.ask(Topics(contact_list=name))]
+        out = sys.stdout if file is None else _created(file)
+        try:
+            writer = Writer(out, topics, jsonl=_is_jsonl(kind, file or Path("-")))
+            async for one in there.stream(request):
+                writer.write(one)
+        finally:
+            if file is not None:
+                out.close()
+
+    with_access(config, write)
+
+
+def export_person(address: Address, config: ConfigPath = None) -> None:
+    """Print everything that is known of a person, as JSON, for them to have."""
+    from ekiden.cli.access import ask  # noqa: PLC0415 - as above
+    from ekiden.control.list_requests import ExportPerson  # noqa: PLC0415
+
+    print_json(ask(config, ExportPerson(address=address)))
+
+
+def erase(
+    address: Address,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person: lists, consent, suppressions, deliveries. A hash keeps them unmailed.
+
+    Exits 1 while a mail to them is being sent: erase them again when it has ended. Event logs and
+    the answers in the spool keep addresses as long as they are kept.
+    """
+    from ekiden.cli.access import ask  # noqa: PLC0415 - as above
+    from ekiden.control.list_requests import ErasePerson  # noqa: PLC0415
+
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Forget {address}? It cannot be undone.", abort=True)
+    done = ask(config, ErasePerson(address=address), create=True)
+    if as_json:
+        print_json(done)
+    else:
+        print_facts({"rows": done.rows, "deliveries": done.deliveries, "being sent": done.busy})
+    if done.busy:
+        raise typer.Exit(1)
+
+
+def _choices(one: "Contact") -> str:
+    return " ".join(f"{name}:{value}" for name, value in one.topics.items())
+
+
+def _is_jsonl(kind: str, file: Path) -> bool:
+    if kind not in {"", "csv", "jsonl"}:
+        raise typer.BadParameter("expected csv or jsonl", param_hint="--format")
+    return kind == "jsonl" if kind else file.suffix.lower() in {".jsonl", ".ndjson", ".json"}
+
+
+def _consent(source: str, method: str, form: Path | None, at: str, ip: str) -> "Consent | None":
+    """Return the consent that the options describe; None when they name no method."""
+    import time  # noqa: PLC0415 - as above
+
+    from ekiden.cli.contact_files import moment_of  # noqa: PLC0415
+    from ekiden.errors import NotFoundError  # noqa: PLC0415
+    from ekiden.lists.model import Consent, Method  # noqa: PLC0415
+
+    if not method:
+        if source or form or at or ip:
+            raise typer.BadParameter("a consent needs its method", param_hint="--method")
+        return None
+    try:
+        when = moment_of(at) if at else time.time()
+    except ValueError:
+        raise typer.BadParameter("expected a time in ISO 8601", param_hint="--at") from None
+    if method not in set(Method):
+        raise typer.BadParameter(f"expected one of {', '.join(Method)}", param_hint="--method")
+    try:
+        words = form.read_text(encoding="utf-8") if form else ""
+    except OSError as error:
+        raise NotFoundError(f"cannot be read: {error.strerror}", where=str(form)) from None
+    return Consent(at=when, method=Method(method), source=source, form=words, ip=ip)
+
+
+def _choose(
+    config: Path | None,
+    name: str,
+    addresses: list[str],
+    topics: list[str],
+    consent: "Consent",
+    *,
+    leaves: bool,
+    as_json: bool,
+) -> None:
+    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
+    from ekiden.control.list_requests import Choose  # noqa: PLC0415
+    from ekiden.lists.model import Choice, Method, Preference  # noqa: PLC0415
+
+    preference: Preference = Preference.OPT_OUT if leaves else Preference.OPT_IN
+    choice = Choice(
+        consent.at,
+        topics=dict.fromkeys(topics, preference),
+        # A topic says nothing about the list, but who comes back to one comes back to the list.
+        unsubscribed=(None if topics else True) if leaves else False,
+        source=consent.source,
+        ip=consent.ip,
+        form=consent.form,
+        method=consent.method or Method.SINGLE,
+    )
+
+    async def each(there: "Access") -> dict[str, bool]:
+        return {
+            one: await there.ask(Choose(contact_list=name, address=one, choice=choice))
+            for one in addresses
+        }
+
+    words = ("left" if leaves else "subscribed", "was erased: nothing is kept of them")
+    _told(with_access(config, each), words, as_json=as_json)
+
+
+def _told(done: dict[str, bool], words: tuple[str, str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+    else:
+        rows = ((one, words[0] if well else words[1]) for one, well in done.items())
+        print_table([Column("address"), Column("now")], rows)
+    if not all(done.values()):
+        raise typer.Exit(3)
+
+
+def _good(rows: "Iterable[Row]", wrong: list[str]) -> "Iterator[NewContact]":
+    """Yield the contacts of a file; the wrong rows are named in `wrong`."""
+    for row in rows:
+        if row.contact is not None:
+            yield row.contact
+        else:
+            wrong.append(f"line {row.line}: {row.wrong}")
+
+
+def _guarded(rows: "Iterable[Row]", file: Path) -> "Iterator[Row]":
+    import csv  # noqa: PLC0415 - as above
+
+    from ekiden.cli.contact_files import WrongRowError  # noqa: PLC0415
+    from ekiden.errors import RefusedError  # noqa: PLC0415
+
+    try:
+        yield from rows
+    except (csv.Error, WrongRowError) as error:
+        raise RefusedError(f"this cannot be read: {error}", where=str(file)) from None
+
+
+def _send(
+    config: Path | None,
+    name: str,
+    contacts: "Iterator[NewContact]",
+    wrong: list[str],
+    *,
+    as_json: bool,
+    overwrite: bool,
+) -> None:
+    """Add contacts in batches, and tell what became of them."""
+    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
+
+    done = with_access(
+        config, lambda there: _pour(there, name, contacts, overwrite=overwrite), create=True
+    )
+    refused = [*wrong, *done.refused]
+    if as_json:
+        from dataclasses import replace  # noqa: PLC0415 - as above
+
+        print_json(replace(done, refused=tuple(refused)))
+    else:
+        for told in refused[:TOLD_MOST]:
+            note(f"ekiden: {told}")
+        figures: dict[str, int] = {
+            "added": done.added,
+            "updated": done.updated,
+            "stay out": done.kept_out,
+            "erased": done.erased,
+            "without consent": done.missing_consent,
+            "refused": len(refused),
+        }
+        print_facts({what: count(number) for what, number in figures.items()})
+    if refused:
+        raise typer.Exit(1)
+
+
+async def _pour(
+    there: "Access", name: str, contacts: "Iterator[NewContact]", *, overwrite: bool
+) -> "Imported":
+    from ekiden.control.list_requests import AddContacts  # noqa: PLC0415 - as above
+    from ekiden.lists.model import Imported  # noqa: PLC0415
+
+    figures: dict[str, int] = {}
+    refused: list[str] = []
+    for batch in _batches(contacts):
+        answer = await there.ask(
+            AddContacts(contact_list=name, contacts=batch, overwrite=overwrite)
+        )
+        for what in ("added", "updated", "kept_out", "erased", "missing_consent"):
+            figures[what] = figures.get(what, 0) + getattr(answer, what)
+        refused += answer.refused
+    return Imported(**figures, refused=tuple(refused))
+
+
+def _batches(contacts: "Iterator[NewContact]") -> "Iterator[tuple[NewContact, ...]]":
+    """Yield requests' worth of contacts, sorted within a window."""
+    from itertools import islice  # noqa: PLC0415 - as above
+
+    while window := list(islice(contacts, WINDOW)):
+        window.sort(key=_key)
+        batch: list[Any] = []
+        size = 0
+        for one in window:
+            weight = _weight(one)
+            if batch and (len(batch) == BATCH or size + weight > BATCH_BYTES):
+                yield tuple(batch)
+                batch, size = [], 0
+            batch.append(one)
+            size += weight
+        yield tuple(batch)
+
+
+def _key(one: "NewContact") -> str:
+    return one.address.casefold()
+
+
+def _weight(one: "NewContact") -> int:
+    """Return about how many bytes a contact takes in a request, rather more than fewer."""
+    size = 150 + 6 * len(one.address)
+    if one.topics:
+        size += 60 * len(one.topics)
+    if one.attributes:
+        size += 6 * len(str(one.attributes))
+    if one.consent is not None:
+        size += 200 + 6 * (len(one.consent.form) + len(one.consent.source))
+    return size
