@@ -139,7 +139,6 @@ class App:
             identifiers=identifiers,
             threads=threads,
             now=self.clock.now,
-            links=settings.links(config),
         )
         resolver = settings.resolver(config, self.clock.now)
         self._parts = Parts(
@@ -516,14 +515,13 @@ class App:
             signer = settings.signers(config)
             classifier = settings.classifier(config)
             identifiers = settings.identifiers(config)
-            links = settings.links(config)
         except EkidenError as error:
             _log.error("the new configuration is refused; the old one stays", error=str(error))
             return
         fixed = settings.needs_restart(self.config, config)
         if fixed:
             _log.warning("these keys need a restart to change", keys=fixed)
-        self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
+        self._composer.reconfigure(signer, settings.sets(config), identifiers)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
         self.standings.reconfigure(settings.reputation(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))

@@ -25,7 +25,6 @@ from ekiden.engine.composer import SetOptions
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dialler import DialOptions, TlsRules
 from ekiden.engine.dispatcher import EngineOptions
-from ekiden.engine.links import LinkMaker, LinkOptions, TrackingOptions
 from ekiden.engine.resolver import Resolver, ResolverOptions
 from ekiden.engine.routes import Credentials, Route
 from ekiden.engine.schedule.facts import SchedulerOptions, SourceFacts
@@ -37,7 +36,6 @@ from ekiden.inbound.imap import ImapOptions
 from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
-from ekiden.message.tokens import Tokens
 from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
@@ -244,54 +242,9 @@ def signers(config: Config) -> Callable[[Sequence[str]], Signer | None]:
 def sets(config: Config) -> Mapping[str, SetOptions]:
     """Return what configuration sets say about messages."""
     return {
-        name: SetOptions(
-            dkim=one.dkim,
-            tls_required=one.tls in {"required", "verified"},
-            tracking=TrackingOptions(
-                one.track_opens,
-                one.track_clicks,
-                None if one.track_privacy is None else one.track_privacy == "totals",
-            ),
-        )
+        name: SetOptions(dkim=one.dkim, tls_required=one.tls in {"required", "verified"})
         for name, one in config.configuration_sets.items()
     }
-
-
-def tokens(config: Config) -> Tokens:
-    """Return what signs the links in mail: with the keys of return addresses, for other uses.
-
-    Raises:
-        ConfigError: Others may read the keys, or the file holds none.
-        UnavailableError: The file cannot be read or made.
-    """
-    return Tokens(load_keys(return_keys(config)))
-
-
-def unsubscribe_address(config: Config) -> str:
-    """Return the address that takes mail to leave by; "" if none can be received."""
-    inbound = config.inbound
-    receives = inbound.listen or inbound.imap.host
-    return f"unsubscribe@{inbound.return_domain}" if receives and inbound.return_domain else ""
-
-
-def links(config: Config) -> LinkMaker | None:
-    """Return what makes the links in mail; None if no public part is configured.
-
-    Raises:
-        ConfigError: As for `tokens`.
-        UnavailableError: As for `tokens`.
-    """
-    if not config.web.public_url:
-        return None
-    tracking = config.tracking
-    return LinkMaker(
-        tokens(config),
-        LinkOptions(
-            public_url=config.web.public_url.rstrip("/"),
-            mailto=unsubscribe_address(config),
-            tracking=TrackingOptions(tracking.opens, tracking.clicks, tracking.privacy == "totals"),
-        ),
-    )
 
 
 def classifier(config: Config) -> Classifier:
@@ -419,7 +372,7 @@ def intake(config: Config) -> IntakeOptions:
         rest=config.spool.rest,
         lifetime=config.delivery.lifetime,
         lifetimes=lifetimes,
-        features=frozenset({"list", "tracking"} if config.web.public_url else {"list"}),
+        features=frozenset({"list"}),
     )
 
 

@@ -193,11 +193,6 @@ class Reactions(Part):
         params = (ms(before), limit)
         return await self._db.write(lambda tx: tx.execute(sql("drop_reactions"), params))
 
-    async def history_ends(self) -> dict[str, int]:
-        """Where each kind of the outbox ends now: the place of a reader that begins now."""
-        rows = await self._db.read(sql("history_ends"))
-        return dict(zip(("attempts", "accepted", "notices", "reactions"), rows[0], strict=True))
-
     async def keep_marks(self, readers: Sequence[str]) -> None:
         """Forget how far webhooks have come that are not configured any more."""
         names = pack(list(readers))
