@@ -41,7 +41,6 @@ from ekiden.config.sending import (
     TlsSite,
 )
 from ekiden.config.units import Rate
-from ekiden.config.web import HttpListen, Signup, TrackingSettings, Web, WebhookSettings
 
 __all__ = [
     "Address",
@@ -58,7 +57,6 @@ __all__ = [
     "Dns",
     "EventType",
     "Events",
-    "HttpListen",
     "Identities",
     "Imap",
     "Inbound",
@@ -73,7 +71,6 @@ __all__ = [
     "Rate",
     "Reputation",
     "Route",
-    "Signup",
     "SiteLimits",
     "Source",
     "Spool",
@@ -81,9 +78,6 @@ __all__ = [
     "TlsDestination",
     "TlsPolicy",
     "TlsSite",
-    "TrackingSettings",
-    "Web",
-    "WebhookSettings",
     "example",
     "first_match",
     "load",
