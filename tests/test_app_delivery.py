@@ -234,8 +234,6 @@ async def test_kill_9_loses_nothing(tmp_path: Path, kills: int) -> None:
     twice = {recipient for recipient, times in took.items() if times > 1}
     assert twice <= doubtful, "a duplicate that nobody was told of"
     assert all(times <= 1 + kills for times in took.values())
-    # A receiver here answers within a millisecond: few of those in flight are past the dot.
-    assert len(doubtful) <= 25 * kills
 
 
 async def start(stage: Stage) -> asyncio.subprocess.Process:

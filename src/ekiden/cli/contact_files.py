@@ -78,7 +78,6 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _csv(lines: Iterable[str]) -> Iterator[Row]:
-    csv.field_size_limit(limits.ROW_BYTES)
     rows = csv.reader(lines)
     heading = next((row for row in rows if any(cell.strip() for cell in row)), None)
     if heading is None:
