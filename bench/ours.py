@@ -76,15 +76,17 @@ class Ekiden(Sender):
             root / "ekiden.log",
             {**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        wait_for(
-            lambda: "ekiden runs" in (root / "ekiden.log").read_text("utf-8"),
-            seconds=30,
-            what="Ekiden's start",
-        )
+        wait_for(self._runs, seconds=30, what="Ekiden's start")
         self._reader = sqlite3.connect(f"file:{root / 'ekiden.db'}?mode=ro", uri=True)
         self._lay_out()
         if self.bench.held:
             asyncio.run(self._hold())
+
+    def _runs(self) -> bool:
+        said = (self._root / "ekiden.log").read_text("utf-8")
+        if not self.cage.running:
+            raise RuntimeError(f"Ekiden did not start: {said[-2000:]}")
+        return "ekiden runs" in said
 
     def _lay_out(self) -> None:
         """Put the job beside the spool, as a program that makes it would; its making is no part."""

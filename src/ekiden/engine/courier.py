@@ -9,9 +9,10 @@ what follows (`decide`). What happens here, in this order, for each delivery:
 4. concluded: the decision is handed to the settler (one guarded write, grouped with others) and the
    lesson to the scheduler.
 
-`hand` holds what is claimed and not concluded; when a courier ends for any reason, what is left in
-it is given back untried. The first delivery is claimed before dialling, the rest after: a receiver
-that is down costs one delivery's attempt, not a window of them.
+`hand` holds what is claimed and not concluded; the first few of it have messages, made ahead of the
+wire. When a courier ends for any reason, what is left in its hand is given back untried. The first
+delivery is claimed before dialling, the rest after: a receiver that is down costs one delivery's
+attempt, not a window of them.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from ekiden.engine.session import Session
 from ekiden.queue.model import Claimed
 from ekiden.smtp.outcome import Broke, Cause, Outcome, Rejected, Stage
 
+COMPOSED_AHEAD = 2  # messages made while another is on the wire; more would only fill memory
 HOSTS_TRIED = 5  # MX hosts of one site in one attempt, as Postfix's smtp_mx_address_limit
 
 
@@ -90,7 +92,12 @@ class Loaded:
 
     item: Item
     claimed: Claimed
-    message: "asyncio.Future[Composed | Unrenderable]"
+    message: "asyncio.Future[Composed | Unrenderable] | None" = None
+
+    def drop(self) -> None:
+        """Want the message no more."""
+        if self.message is not None:
+            self.message.cancel()
 
 
 class Courier:
@@ -101,7 +108,7 @@ class Courier:
         order: The scheduler's order to open a session.
         hosts: The site's MX hosts, best first.
         dial: Opens a session at one host, or says why not.
-        lookahead: Deliveries claimed and composed ahead of the one on the wire.
+        lookahead: Deliveries claimed ahead of the one on the wire.
     """
 
     def __init__(
@@ -119,6 +126,7 @@ class Courier:
         self._dial_host = dial
         self._lookahead = lookahead
         self._hand: deque[Loaded] = deque()
+        self._begun = 0  # how many of the hand, from its front, have a message
         self._claiming = 0  # deliveries asked for that the queue has not leased yet
         self._work = asyncio.Event()
         self._ending = False
@@ -200,8 +208,8 @@ class Courier:
     def _fail(self, outcome: Outcome) -> None:
         concluded = None
         if self._hand:
-            loaded = self._hand.popleft()
-            loaded.message.cancel()
+            loaded = self._put_down()
+            loaded.drop()
             concluded = self._desk.conclusions.conclude(
                 loaded.claimed, outcome, self._journey(), hosts_left=False
             )
@@ -218,7 +226,7 @@ class Courier:
         began = self._desk.now()
         message = await self._message(loaded, session)
         if not isinstance(message, Composed):
-            self._hand.popleft()
+            self._put_down()
             self._desk.concluded(self.id, self._undeliverable(loaded, message))
             return
         journey = self._journey(began, message.size)
@@ -240,7 +248,7 @@ class Courier:
             session.abort()
             if self._hosts and await self._carried_on(loaded, outcome, journey):
                 return
-        self._hand.popleft()
+        self._put_down()
         concluded = self._desk.conclusions.conclude(
             loaded.claimed, outcome, journey, hosts_left=False
         )
@@ -250,9 +258,9 @@ class Courier:
         """Return what goes on the wire, or why this delivery cannot go over this session."""
         objection = self._desk.objection(loaded.claimed, session)
         if objection is not None:
-            loaded.message.cancel()
+            loaded.drop()
             return objection
-        message = await loaded.message
+        message = await (loaded.message or self._desk.compose(loaded.claimed))
         if (
             isinstance(message, Composed)
             and message.eight_bit
@@ -290,7 +298,7 @@ class Courier:
         outcome = session.outcome
         if outcome is None:
             return
-        self._hand.popleft()
+        self._put_down()
         self._desk.conclusions.conclude(loaded.claimed, outcome, journey, hosts_left=False)
 
     def _journey(self, began: float | None = None, size: int = 0) -> Journey:
@@ -312,6 +320,7 @@ class Courier:
             self._work.clear()
             idle_until = self._refill()
             if self._hand:
+                self._compose_ahead()
                 return self._hand[0]
             if self._claiming:
                 await self._work.wait()
@@ -323,7 +332,7 @@ class Courier:
         if self._ending:
             return None
         room = self._lookahead + 1 - len(self._hand) - self._claiming
-        # In twos and more: each claim costs a turn at the queue, whatever it is for.
+        # In several: each claim costs a turn at the queue, whatever it is for.
         if room <= self._lookahead // 2:
             return self._desk.now()
         answer = self._desk.take(self.id, room)
@@ -348,18 +357,29 @@ class Courier:
         return session.usable
 
     def _claim(self, items: Sequence[Item]) -> None:
-        """Lease deliveries and begin their messages; they are in the hand some moments later."""
+        """Lease deliveries; they are in the hand some moments later."""
         self._claiming += len(items)
         by_id = {item.id: item for item in items}
 
         def given(leased: Sequence[Claimed]) -> None:
             self._claiming -= len(items)
-            for claimed in leased:
-                message = self._desk.compose(claimed)
-                self._hand.append(Loaded(by_id[claimed.id], claimed, message))
+            self._hand.extend(Loaded(by_id[claimed.id], claimed) for claimed in leased)
+            self._compose_ahead()
             self._work.set()
 
         self._desk.claim(self.id, items, given)
+
+    def _compose_ahead(self) -> None:
+        """Let the messages that come next be made."""
+        while self._begun <= COMPOSED_AHEAD and self._begun < len(self._hand):
+            loaded = self._hand[self._begun]
+            loaded.message = self._desk.compose(loaded.claimed)
+            self._begun += 1
+
+    def _put_down(self) -> Loaded:
+        """Take the first delivery out of the hand."""
+        self._begun = max(0, self._begun - 1)
+        return self._hand.popleft()
 
     async def _claims_given(self) -> None:
         while self._claiming:
@@ -374,7 +394,7 @@ class Courier:
         left = list(self._hand)
         self._hand.clear()
         for loaded in left:
-            loaded.message.cancel()
+            loaded.drop()
         if left:
             await self._desk.release([loaded.claimed for loaded in left])
             self._desk.returned([loaded.item for loaded in left])

@@ -73,11 +73,11 @@ class EngineOptions:
     """What the engine needs of the configuration beside its parts.
 
     Args:
-        lookahead: Deliveries a session claims and composes ahead of the one on the wire.
+        lookahead: Deliveries a session claims ahead of the one on the wire.
         drain: Seconds that open transactions have when the daemon stops.
     """
 
-    lookahead: int = 2
+    lookahead: int = 8
     drain: float = 30.0
 
 
