@@ -35,7 +35,7 @@ def test_one_reply() -> None:
     facts = dict(line.split("\t") for line in result.stdout.splitlines())
     assert facts["class"] == "bad_mailbox"
     assert facts["action"] == "suppress_recipient"
-    assert facts["rule"] == "recipient.unknown"
+    assert facts["rule"] == "recipient.unknown_plainly"
 
 
 def test_stage_and_host_decide() -> None:

@@ -72,6 +72,11 @@ class Classifier:
             rule.spec.name: tuple(phrase.finder(counts) for phrase in rule.unless)
             for rule in self.rules
         }
+        self._guards: Final = tuple(phrase.finder(counts) for phrase in rules.guards)
+        # One question turns most replies away: none of the words that a guard begins with.
+        self._guard_words: Final = frozenset[str]().union(
+            *(phrase.anchors(counts) for phrase in rules.guards)
+        )
         for rule in self.rules:
             for phrase in rule.phrases:
                 anchors = phrase.anchors(counts)
@@ -154,9 +159,17 @@ class Classifier:
                 (finder is None or finder.found(text, words))
                 and _holds(rule, reading, provider)
                 and not any(one.found(text, words) for one in self._unless[rule.spec.name])
+                and not (_condemns(rule) and self._somebody_else(reading))
             ):
                 return rule
         return None
+
+    def _somebody_else(self, reading: Reading) -> bool:
+        """Whether the reply speaks of the sender, the session or the message."""
+        text, words = reading.text, reading.words
+        if not reading.foreign and words.isdisjoint(self._guard_words):
+            return False
+        return any(one.found(text, words) for one in self._guards)
 
 
 def _plain(rule: Rule, provider: str, *, late: bool) -> Verdict:
@@ -201,6 +214,12 @@ def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
     if spec.enhanced and spec.phrases and not _has_status(spec, reading.enhanced):
         return False
     return rule.action is not Action.SUPPRESS_RECIPIENT or _may_suppress(spec, reading)
+
+
+def _condemns(rule: Rule) -> bool:
+    """Whether it suppresses at every provider: such words need a closer look."""
+    spec = rule.spec
+    return rule.action is Action.SUPPRESS_RECIPIENT and not (spec.provider or spec.providers)
 
 
 def _is_late(reading: Reading) -> bool:

@@ -26,6 +26,8 @@ _WITH_QUOTES: Final = re.compile(
     r"https?:/*[^\s<>\"]+|[^\s<>()\[\]\"',;:]*@[^\s<>()\[\]\"',;:]+|\w+(?:[.'’\-]+\w+)*"
 )
 _ENHANCED: Final = re.compile(r"([2457])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+# French and Italian write an article into the word: `l'adresse` is `adresse`.
+_ELISION: Final = re.compile(r"^(?:[ld]|dell|all|nell|dall|sull)['’](?=\w{3})")
 _IPV4: Final = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}$")
 _NOT_WORD: Final = re.compile(r"[\W_]+")
 # A code counts at the very beginning, after a colon or quote, or before an enhanced status code.
@@ -186,6 +188,7 @@ def _special(token: str, code: str, words: list[str], statuses: list[str]) -> No
         if not token:
             return
     if "'" in token or "’" in token:
+        token = _ELISION.sub("", token)
         token = token.replace("'", "").replace("’", "")
     if "." in token:
         _dotted(token, words)

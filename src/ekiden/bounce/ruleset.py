@@ -13,6 +13,9 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
 * `after_data`: the class instead when it is said after RCPT was accepted, without an X.1.X status;
 * `retry_after`: seconds that this provider is known to want.
 
+A `[[guard]]` has `phrases` too. While one of them is in a reply, no rule that holds for every
+provider condemns the recipient: somebody else is spoken of.
+
 Files are read in the order of their names, a person's own before the shipped ones.
 """
 
@@ -54,6 +57,16 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after: float | None = None
 
 
+class GuardSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[guard]]` table: words that tell that not the recipient is meant."""
+
+    name: str
+    phrases: tuple[str, ...]
+    why: str
+    source: str
+    examples: tuple[str, ...] = ()
+
+
 class ListSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One `[[list]]` table: a public blocklist, the words that name it, its removal page."""
 
@@ -72,6 +85,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: tuple[RuleSpec, ...] = ()
+    guard: tuple[GuardSpec, ...] = ()
     list: tuple[ListSpec, ...] = ()
     provider: tuple[ProviderSpec, ...] = ()
 
@@ -93,6 +107,7 @@ class RuleSet:
     rules: tuple[Rule, ...] = ()
     lists: tuple[ListSpec, ...] = ()
     providers: tuple[ProviderSpec, ...] = ()
+    guards: tuple[Phrase, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)  # rule -> file
 
 
@@ -133,6 +148,7 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
     rules: list[Rule] = []
     lists: list[ListSpec] = []
     providers: list[ProviderSpec] = []
+    guards: list[Phrase] = []
     names: dict[str, str] = {}
     for where, text in texts:
         parsed = _parsed(where, text)
@@ -145,9 +161,15 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
                 )
             names[spec.name] = where
             rules.append(_compiled(where, spec))
+        for guard in parsed.guard:
+            place = f"{where}, guard {guard.name}"
+            found = _phrases(place, guard.phrases)
+            for phrase in found:
+                _anchored(place, phrase)
+            guards += found
         lists += parsed.list
         providers += parsed.provider
-    return RuleSet(tuple(rules), tuple(lists), tuple(providers), names)
+    return RuleSet(tuple(rules), tuple(lists), tuple(providers), tuple(guards), names)
 
 
 def _parsed(where: str, text: str) -> _File:
@@ -169,15 +191,21 @@ def _compiled(where: str, spec: RuleSpec) -> Rule:
         raise ConfigError(
             "the rule has no condition", where=place, remedy="give it phrases, enhanced or codes"
         )
+    phrases = _phrases(place, spec.phrases)
+    for phrase in phrases:
+        _anchored(place, phrase)
+    return Rule(spec, CLASSES[spec.klass].action, phrases, _phrases(place, spec.unless))
+
+
+def _phrases(place: str, sources: Iterable[str]) -> tuple[Phrase, ...]:
     try:
-        phrases = tuple(parse(phrase) for phrase in spec.phrases)
-        for phrase in phrases:
-            phrase.anchors(Counter())
-        return Rule(
-            spec,
-            CLASSES[spec.klass].action,
-            phrases,
-            tuple(parse(phrase) for phrase in spec.unless),
-        )
+        return tuple(parse(source) for source in sources)
+    except PhraseError as error:
+        raise ConfigError(f"{error}", where=place) from error
+
+
+def _anchored(place: str, phrase: Phrase) -> None:
+    try:
+        phrase.anchors(Counter())
     except PhraseError as error:
         raise ConfigError(f"{error}", where=place) from error
