@@ -23,6 +23,7 @@ CUT_LINES: Final = 4096
 SHORT_LINE: Final = 76
 _LONG_LINE: Final = 500  # in a template whose values still come
 
+_TOO_LONG: Final = re.compile(rb"^(.{74,75})(=20|=09)$", re.MULTILINE)
 _CONTENT_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}")
 
 
@@ -37,7 +38,11 @@ class Transfer(StrEnum):
 
 def quoted_printable(text: bytes) -> bytes:
     r"""Encode whole lines ending in `\n`; the result's end in CRLF (RFC 2045 section 6.7)."""
-    return binascii.b2a_qp(text, istext=True).replace(b"\n", b"\r\n")
+    encoded = binascii.b2a_qp(text, istext=True)
+    if b"=20\n" in encoded or b"=09\n" in encoded or encoded.endswith((b"=20", b"=09")):
+        # White space at a line's end is encoded without a look at how long the line is already.
+        encoded = _TOO_LONG.sub(rb"\1=\n\2", encoded)
+    return encoded.replace(b"\n", b"\r\n")
 
 
 def base64_lines(data: bytes) -> bytes:
