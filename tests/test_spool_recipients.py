@@ -346,6 +346,16 @@ def test_any_table_gives_rows_refusals_or_a_job_error(text: str) -> None:
     assert len(numbers) == len(set(numbers))
 
 
+def test_an_escape_sequence_that_ends_nowhere_costs_its_line() -> None:
+    data = b"address,n\nkeep@example.com,1\n\x1b$\0\0\0\0\0\0\0,2\nalso@example.com,3\n"
+    rows, refused = read(data, encoding="iso2022_jp_ext")
+    assert [(address, row) for address, _, row in rows] == [
+        ("keep@example.com", 2),
+        ("also@example.com", 4),
+    ]
+    assert [row for row, _ in refused] == [3]
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_in_any_format_give_rows_refusals_or_a_job_error(data: bytes) -> None:
     for name, head in [("r.csv", b"address,n\n"), ("r.csv", b""), ("r.jsonl", b"")]:

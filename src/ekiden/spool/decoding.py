@@ -27,8 +27,11 @@ _SPELLED: Final = {"cp932": "shift_jis", "iso2022_jp_ext": "iso2022_jp"}
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    wrong = error.object[error.start : error.end]
-    return "".join(chr(0xDC00 + byte) for byte in wrong), error.end
+    return _marks(error.object[error.start : error.end]), error.end
+
+
+def _marks(wrong: bytes) -> str:
+    return "".join(chr(0xDC00 + byte) for byte in wrong)
 
 
 codecs.register_error("ekiden-mark", _mark)
@@ -49,16 +52,39 @@ def decoded(chunks: Iterable[bytes], encoding: str, file: str) -> Iterator[str]:
     head = _head(rest)
     encoding = _codec(encoding, head)
     decoder = codecs.getincrementaldecoder(encoding)(errors="ekiden-mark")
-    text = decoder.decode(head)
+    text = _next(decoder, head)
     _judge(text, head, encoding, file)
     text = text.removeprefix("\ufeff")
     for chunk in rest:
         if text:
             yield text
-        text = decoder.decode(chunk)
+        text = _next(decoder, chunk)
     text += decoder.decode(b"", final=True)
     if text:
         yield text
+
+
+def _next(decoder: codecs.IncrementalDecoder, chunk: bytes) -> str:
+    """Return the text that `chunk` goes on with.
+
+    An escape sequence that ends nowhere (ISO 2022) fills the decoder's buffer, and it gives up with
+    an error that no handler hears: then each line stands for itself.
+    """
+    pending = decoder.getstate()[0]
+    try:
+        return decoder.decode(chunk)
+    except UnicodeError:
+        decoder.reset()
+    return "".join(_line(decoder, line) for line in (pending + chunk).splitlines(keepends=True))
+
+
+def _line(decoder: codecs.IncrementalDecoder, line: bytes) -> str:
+    try:
+        return decoder.decode(line)
+    except UnicodeError:
+        decoder.reset()
+        bare = line.rstrip(b"\r\n")
+        return _marks(bare) + line[len(bare) :].decode("ascii")
 
 
 def _head(chunks: Iterator[bytes]) -> bytes:
@@ -113,6 +139,6 @@ def _fits(chunk: bytes, encoding: str) -> bool:
     """Whether the chunk is valid in `encoding`; it may end inside a character."""
     try:
         codecs.getincrementaldecoder(encoding)().decode(chunk)
-    except UnicodeDecodeError:
+    except UnicodeError:
         return False
     return encoding != "iso2022_jp_ext" or b"\x1b$" in chunk
