@@ -13,18 +13,20 @@ In JSON Lines the names are the same; `topicPreferences` is an object, or SES's 
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
+
+import msgspec
 
 from ekiden import limits
 from ekiden.cli.suppression_csv import ADDRESS_NAMES
-from ekiden.lists.model import Consent, Contact, Method, NewContact, Preference
+from ekiden.lists.model import Act, Consent, Contact, Method, NewContact, Preference
 
 CONSENT: Final = ("consentAt", "consentMethod", "consentSource", "consentForm", "consentIp")
 HISTORY: Final = ("createdAt", "mails", "lastSentAt", "lastOpenAt", "lastClickAt", "lastReplyAt")
 TOPIC: Final = "topicpreferences."
 _TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_PREFERENCES: Final = {str(one): one for one in Preference}
 _NO_ATTRIBUTE: Final = frozenset(name.casefold() for name in (*CONSENT, *HISTORY))
 
 
@@ -32,8 +34,7 @@ class WrongRowError(ValueError):
     """A row that is no contact, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of a file: a contact, or what is wrong with it."""
 
     line: int
@@ -59,7 +60,7 @@ def read(lines: Iterable[str], *, jsonl: bool, consent: Consent | None = None) -
         return
     for row in found:
         if row.contact is not None and row.contact.consent is None:
-            yield replace(row, contact=replace(row.contact, consent=consent))
+            yield Row(row.line, msgspec.structs.replace(row.contact, consent=consent))
         else:
             yield row
 
@@ -79,16 +80,21 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
 
 def _csv(lines: Iterable[str]) -> Iterator[Row]:
     rows = csv.reader(lines)
-    heading = next((row for row in rows if any(cell.strip() for cell in row)), None)
+    try:
+        heading = next((row for row in rows if any(cell.strip() for cell in row)), None)
+    except csv.Error as error:
+        raise WrongRowError(f"its heading cannot be read: {error}") from None
     if heading is None:
         return
     contact_of = _columns([cell.strip().removeprefix("\ufeff") for cell in heading])
-    for row in rows:
-        if not row:
-            continue
+    while True:
         try:
-            yield Row(rows.line_num, contact_of(row))
-        except ValueError as error:
+            row = next(rows, None)
+            if row is None:
+                return
+            if row:
+                yield Row(rows.line_num, contact_of(row))
+        except (ValueError, csv.Error) as error:  # after either the reader is at the next row
             yield Row(rows.line_num, None, str(error))
 
 
@@ -113,11 +119,12 @@ def _columns(names: list[str]) -> Callable[[list[str]], NewContact]:
         if len(row) < width:
             row += [""] * (width - len(row))
         attributes = _attributes(row[data]) if data >= 0 and row[data] else {}
-        if others:
-            attributes |= {name: row[at] for at, name in others if row[at]}
+        for at, name in others:
+            if row[at]:
+                attributes[name] = row[at]
         return NewContact(
             row[address].strip(),
-            {name: _preference(row[at]) for at, name in topics if row[at].strip()},
+            {name: _preference(row[at]) for at, name in topics if row[at]},
             leaves >= 0 and _boolean(row[leaves]),
             attributes,
             _consent([row[at] if at >= 0 else "" for at in record]) if with_record else None,
@@ -165,6 +172,8 @@ def _attributes(text: str) -> dict[str, Any]:
 
 
 def _preference(text: str) -> Preference:
+    if (known := _PREFERENCES.get(text)) is not None:
+        return known
     try:
         return Preference(text.strip().upper())
     except ValueError:
@@ -172,6 +181,8 @@ def _preference(text: str) -> Preference:
 
 
 def _boolean(text: str) -> bool:
+    if (known := _TRUE.get(text)) is not None:
+        return known
     said = text.strip().casefold()
     if said and said not in _TRUE:
         raise WrongRowError(f"unsubscribeAll is true or false, not {text[:30]!r}")
@@ -179,12 +190,12 @@ def _boolean(text: str) -> bool:
 
 
 def _consent(cells: list[str]) -> Consent | None:
-    at, method, source, form, ip = (cell.strip() for cell in cells)
-    if not at:
+    at, method, source, form, ip = cells
+    if not at.strip():
         return None
     try:
-        how = Method(method.casefold() or "single")
-        return Consent(at=moment_of(at), method=how, source=source, form=form, ip=ip)
+        how = Method(method.strip().casefold() or "single")
+        return Consent(moment_of(at.strip()), Act.GIVEN, "", how, source.strip(), form, ip.strip())
     except ValueError as error:
         raise WrongRowError(f"its consent: {error}") from None
 

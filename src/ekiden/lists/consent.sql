@@ -6,10 +6,9 @@ SELECT json_group_object(f.text, f.id) FROM json_each(?1) j CROSS JOIN consent_f
 ON f.text = j.value;
 
 -- name: add_consents
--- ?1: [[address, list, at, topic, act, method, source, form, ip]]; the same record twice is one.
+-- ?1: [[address, at, topic]], alike in all else; the same record twice is one.
 INSERT INTO consent (address, list, at, topic, act, method, source, form_id, ip, recorded_at)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-  value ->> 7, value ->> 8, ?2
+SELECT value ->> 0, ?2, value ->> 1, value ->> 2, ?3, ?4, ?5, ?6, ?7, ?8
 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING;
 
 -- name: without_consent

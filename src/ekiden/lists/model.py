@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 
 class Preference(StrEnum):
     """What a contact, or a topic's default, says about a topic (SES's words)."""
@@ -91,8 +93,7 @@ class Topic:
     default: Preference = Preference.OPT_OUT
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(msgspec.Struct, frozen=True):
     """A record of consent given or withdrawn.
 
     Args:
@@ -116,8 +117,7 @@ class Consent:
     contact_list: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(msgspec.Struct, frozen=True):
     """One address on one list. Times are UNIX seconds, None for never.
 
     Args:
@@ -134,9 +134,9 @@ class Contact:
     """
 
     address: str
-    topics: Mapping[str, Preference] = field(default_factory=dict)
+    topics: Mapping[str, Preference] = {}
     unsubscribed_at: float | None = None
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = {}
     created_at: float = 0.0
     last_sent_at: float | None = None
     mails: int = 0
@@ -148,8 +148,7 @@ class Contact:
     consent: Consent | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewContact:
+class NewContact(msgspec.Struct, frozen=True):
     """A contact as an import or a form gives it.
 
     Args:
@@ -161,9 +160,9 @@ class NewContact:
     """
 
     address: str
-    topics: Mapping[str, Preference] = field(default_factory=dict)
+    topics: Mapping[str, Preference] = {}
     unsubscribed: bool = False
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = {}
     consent: Consent | None = None
 
 

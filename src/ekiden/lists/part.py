@@ -7,10 +7,12 @@ from typing import Any, Final
 from ekiden import limits
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.lists.model import Act, Consent, Contact, Method, Preference, Topic
+from ekiden.lists.suppression import address_key
 from ekiden.store.database import Database
 from ekiden.store.transaction import Tx
 
 PIECE: Final = 2000  # rows per transaction where work is cut into pieces
+_PLAIN: Final = re.compile(r"[a-z0-9._+=-]{1,64}@[a-z0-9.-]{1,190}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,99}")  # as a job file spells it
 
 
@@ -38,6 +40,11 @@ def ms(at: float) -> int:
 def seconds(stored: int | None) -> float | None:
     """Stored milliseconds as UNIX seconds; None stays None."""
     return None if stored is None else stored / 1000
+
+
+def key_of(address: str) -> str:
+    """The key form of an address; the plain ones, which most are, take the short way."""
+    return address if _PLAIN.fullmatch(address) else address_key(address)
 
 
 def checked_name(name: str, what: str) -> str:

@@ -30,7 +30,7 @@ from ekiden.lists.model import (
     Refusal,
     refusal,
 )
-from ekiden.lists.part import PIECE, Topics, consent_of, list_id, ms, sql
+from ekiden.lists.part import PIECE, Topics, consent_of, key_of, list_id, ms, sql
 from ekiden.lists.suppression import address_key
 from ekiden.store.erased import erased_among, unerase
 from ekiden.store.transaction import Tx, pack
@@ -56,7 +56,7 @@ class Subscribers(Catalog):
             return None
         consents = await self._db.read_json(sql("consents"), (key, contact_list))
         given = [row for row in consents if row[1] == Act.GIVEN]
-        return replace(found[0], consent=_newest(given))
+        return msgspec.structs.replace(found[0], consent=_newest(given))
 
     async def contacts(
         self,
@@ -348,7 +348,7 @@ def _record(choice: Choice, topic: str, *, given: bool) -> Consent:
 
 def _row(one: NewContact, topics: Topics, at: int) -> list[Any]:
     """A contact as the statement `import` takes it: `[address, attributes, in, out, left at]`."""
-    key = address_key(one.address)
+    key = key_of(one.address)
     attributes = "{}"
     if one.attributes:
         encoded = _encode(one.attributes)
