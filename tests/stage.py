@@ -17,6 +17,7 @@ from ekiden.sink.record import Line, read_record
 from ekiden.sink.server import Place, Sink, SinkOptions
 
 SENDER = "stage.example"
+PAGE = "<html><body><p>{{ name }}様、{{ points }} points</p></body></html>"
 
 
 def free_port() -> int:
@@ -137,7 +138,9 @@ socket = "ekiden.sock"
             records[f"mx.s{n}.example"] = {"A": [f"127.0.1.{n + 1}"]}
         return DnsServer(DnsOptions(records=records, host="127.0.0.1", port=self.dns_port))
 
-    def drop(self, name: str, recipients: Sequence[str], **job: object) -> None:
+    def drop(
+        self, name: str, recipients: Sequence[str], *, page: str = PAGE, **job: object
+    ) -> None:
         """Write a job directory and rename it into the spool."""
         for folder in (self.spool, self.spool / "tmp", self.spool / "new"):
             folder.mkdir(mode=0o755, exist_ok=True)
@@ -147,9 +150,7 @@ socket = "ekiden.sock"
             writer = csv.writer(file)
             writer.writerow(("email", "name", "points"))
             writer.writerows((one, f"読者{n}", n) for n, one in enumerate(recipients))
-        (building / "body.html").write_text(
-            "<html><body><p>{{ name }}様、{{ points }} points</p></body></html>", encoding="utf-8"
-        )
+        (building / "body.html").write_text(page, encoding="utf-8")
         settings = {
             "name": name,
             "from": f"Ekiden <news@{SENDER}>",

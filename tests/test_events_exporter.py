@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ekiden.errors import UnavailableError
-from ekiden.events.exporter import ACCEPTED, ATTEMPTS, NOTICES, Exporter, ExporterOptions
+from ekiden.events.exporter import ATTEMPTS, Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import Event, EventType, happened, stamp
@@ -24,6 +24,7 @@ from ekiden.queue.model import (
     Priority,
     State,
 )
+from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import Notice
 
 JOB = JobFacts(
@@ -102,6 +103,9 @@ class Memory:
     async def notices_after(self, seq: int, limit: int) -> list[Notice]:
         return []
 
+    async def reactions_after(self, seq: int, limit: int) -> list[ReactionRecord]:
+        return []
+
     async def accepted_after(self, after: int, limit: int) -> list[AcceptedRow]:
         return [one for one in self.rows if one.id > after][:limit]
 
@@ -135,7 +139,12 @@ async def test_accepted_first_then_fates_in_batches(log: EventLog) -> None:
     await exporter.drain()
     found = [line["id"] for line in lines(log)]
     assert found == [f"q{n}" for n in range(1, 8)] + [f"a{n}" for n in range(1, 24)]
-    assert outbox.marks == {ATTEMPTS: 23, ACCEPTED: 7, NOTICES: 0}
+    assert outbox.marks == {
+        ATTEMPTS: 23,
+        "events.accepted": 7,
+        "events.notices": 0,
+        "events.reactions": 0,
+    }
     assert outbox.largest == 5
     assert [event.id for event in heard] == found
     assert exporter.written == 30

@@ -72,6 +72,9 @@ from ekiden.standing import Standings
 from ekiden.store.database import Database
 from ekiden.store.ledger import Ledger
 from ekiden.upkeep import Upkeep, UpkeepOptions
+from ekiden.web.by_mail import LeavingByMail
+from ekiden.web.server import HttpServer
+from ekiden.web.site import Site
 
 _log = structlog.get_logger()
 
@@ -131,6 +134,7 @@ class App:
             told=self._told,
         )
         self._caps = CapsBook(config, Providers.load())
+        self._links = settings.links(config)
         self._composer = Composer(
             self.queue,
             self._jobs,
@@ -139,6 +143,7 @@ class App:
             identifiers=identifiers,
             threads=threads,
             now=self.clock.now,
+            links=self._links,
         )
         resolver = settings.resolver(config, self.clock.now)
         self._parts = Parts(
@@ -202,9 +207,23 @@ class App:
             happened=self._mail_returned,
             blocked=self.standings.blocked,
         )
+        self.site = Site(
+            self.queue,
+            self.contacts,
+            self.suppressions,
+            settings.tokens(config),
+            settings.site(config),
+            links=lambda: self._links,
+            now=self.clock.now,
+            opened=self.job_changed,
+            changed=self.exporter.wake,
+        )
+        self.public = HttpServer(self.site.app, settings.public_server(config))
+        leaving = settings.unsubscribe_address(config) if self._links else ""
+        leave = LeavingByMail(self.site.people)
         self.listener = Listener(
             [(place.address, place.port) for place in config.inbound.listen],
-            Doors(self.returned, config.inbound.feedback),
+            Doors(self.returned, config.inbound.feedback, {leaving: leave.take} if leaving else {}),
             settings.listener(config),
             clock=self.clock.now,
             refused=self.returned.refused,
@@ -245,8 +264,9 @@ class App:
             lasting = [
                 services.create_task(self._settler.run(), name="settler"),
                 services.create_task(self.exporter.run(), name="events"),
+                services.create_task(self.site.recorder.run(), name="opens and clicks"),
             ]
-            async with self.listener, self.control, asyncio.TaskGroup() as group:
+            async with self.listener, self.public, self.control, asyncio.TaskGroup() as group:
                 work = [
                     group.create_task(self.dispatcher.run(), name="dispatcher"),
                     group.create_task(self.intake.run(), name="intake"),
@@ -271,6 +291,7 @@ class App:
     async def _finish(self) -> None:
         """Write what is left; a disk that refuses leaves it to the next start."""
         try:
+            await self.site.recorder.flush()
             await self.reporter.report_ended()
             await self._save_learned()
             await self.standings.round()
@@ -515,13 +536,15 @@ class App:
             signer = settings.signers(config)
             classifier = settings.classifier(config)
             identifiers = settings.identifiers(config)
+            links = settings.links(config)
         except EkidenError as error:
             _log.error("the new configuration is refused; the old one stays", error=str(error))
             return
         fixed = settings.needs_restart(self.config, config)
         if fixed:
             _log.warning("these keys need a restart to change", keys=fixed)
-        self._composer.reconfigure(signer, settings.sets(config), identifiers)
+        self._links = links
+        self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
         self.standings.reconfigure(settings.reputation(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))

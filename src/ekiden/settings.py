@@ -25,6 +25,7 @@ from ekiden.engine.composer import SetOptions
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dialler import DialOptions, TlsRules
 from ekiden.engine.dispatcher import EngineOptions
+from ekiden.engine.links import LinkMaker, LinkOptions, TrackingOptions
 from ekiden.engine.resolver import Resolver, ResolverOptions
 from ekiden.engine.routes import Credentials, Route
 from ekiden.engine.schedule.facts import SchedulerOptions, SourceFacts
@@ -36,6 +37,7 @@ from ekiden.inbound.imap import ImapOptions
 from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
+from ekiden.message.tokens import Tokens
 from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
@@ -45,6 +47,10 @@ from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
 from ekiden.spool.jobspec import JobSpec
 from ekiden.store.database import DatabaseOptions
+from ekiden.web.pages import Brand
+from ekiden.web.server import ServerOptions
+from ekiden.web.signup import SignupOptions
+from ekiden.web.site import SiteOptions
 
 _DAY = 86_400.0
 SETTABLE_REASONS = frozenset({"hard_bounce", "soft_bounces", "complaint", "unengaged"})
@@ -242,9 +248,83 @@ def signers(config: Config) -> Callable[[Sequence[str]], Signer | None]:
 def sets(config: Config) -> Mapping[str, SetOptions]:
     """Return what configuration sets say about messages."""
     return {
-        name: SetOptions(dkim=one.dkim, tls_required=one.tls in {"required", "verified"})
+        name: SetOptions(
+            dkim=one.dkim,
+            tls_required=one.tls in {"required", "verified"},
+            tracking=TrackingOptions(
+                one.track_opens,
+                one.track_clicks,
+                None if one.track_privacy is None else one.track_privacy == "totals",
+            ),
+        )
         for name, one in config.configuration_sets.items()
     }
+
+
+def tokens(config: Config) -> Tokens:
+    """Return what signs the links in mail: with the keys of return addresses, for other uses.
+
+    Raises:
+        ConfigError: Others may read the keys, or the file holds none.
+        UnavailableError: The file cannot be read or made.
+    """
+    return Tokens(load_keys(return_keys(config)))
+
+
+def unsubscribe_address(config: Config) -> str:
+    """Return the address that takes mail to leave by; "" if none can be received."""
+    inbound = config.inbound
+    if not inbound.listen or not inbound.return_domain:
+        return ""
+    return f"unsubscribe@{inbound.return_domain}"
+
+
+def links(config: Config) -> LinkMaker | None:
+    """Return what makes the links in mail; None if no public part is configured.
+
+    Raises:
+        ConfigError: As for `tokens`.
+        UnavailableError: As for `tokens`.
+    """
+    if not config.web.public_url:
+        return None
+    tracking = config.tracking
+    return LinkMaker(
+        tokens(config),
+        LinkOptions(
+            public_url=config.web.public_url.rstrip("/"),
+            mailto=unsubscribe_address(config),
+            tracking=TrackingOptions(tracking.opens, tracking.clicks, tracking.privacy == "totals"),
+        ),
+    )
+
+
+def site(config: Config) -> SiteOptions:
+    """Return what the public pages are like."""
+    web = config.web
+    url = web.public_url.rstrip("/")
+    signup = None
+    if web.signup.lists:
+        signup = SignupOptions(
+            lists=frozenset(web.signup.lists),
+            sender=web.signup.sender,
+            public_url=url,
+            lifetime=web.signup.lifetime,
+            per_hour=web.signup.per_hour,
+        )
+    return SiteOptions(
+        public_url=url,
+        brand=Brand(web.brand, web.color, web.footer, web.language),
+        per_minute=web.requests,
+        proxies=web.proxies,
+        keep_ip=config.tracking.keep_ip,
+        signup=signup,
+    )
+
+
+def public_server(config: Config) -> ServerOptions:
+    """Return where the public pages are served."""
+    return ServerOptions([(place.address, place.port) for place in config.web.public_listen])
 
 
 def classifier(config: Config) -> Classifier:
@@ -372,7 +452,7 @@ def intake(config: Config) -> IntakeOptions:
         rest=config.spool.rest,
         lifetime=config.delivery.lifetime,
         lifetimes=lifetimes,
-        features=frozenset({"list"}),
+        features=frozenset({"list", "tracking"} if config.web.public_url else {"list"}),
     )
 
 
@@ -436,7 +516,7 @@ def _known(key: str, name: str, names: Sequence[str]) -> None:
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections that differ and are only read at start."""
-    fixed = ("spool", "queue", "paths", "events", "control", "log", "inbound")
+    fixed = ("spool", "queue", "paths", "events", "control", "log", "inbound", "web")
     changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
     if old.dkim.threads != new.dkim.threads:
         changed.append("dkim.threads")

@@ -97,6 +97,7 @@ class Upkeep:
             self._fold_at = now + (0.0 if folded else _FOLD_EVERY)
             await self._save()
             await self._queue.forget_reports(now)
+            await self._queue.forget_reactions(now - self._options.keep)
         if now >= self._forget_at:
             forgotten = await self._forget(now)
             self._forget_at = now + (0.0 if forgotten else _SWEEP_EVERY)

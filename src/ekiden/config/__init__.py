@@ -41,6 +41,7 @@ from ekiden.config.sending import (
     TlsSite,
 )
 from ekiden.config.units import Rate
+from ekiden.config.web import HttpListen, Signup, TrackingSettings, Web
 
 __all__ = [
     "Address",
@@ -57,6 +58,7 @@ __all__ = [
     "Dns",
     "EventType",
     "Events",
+    "HttpListen",
     "Identities",
     "Imap",
     "Inbound",
@@ -71,6 +73,7 @@ __all__ = [
     "Rate",
     "Reputation",
     "Route",
+    "Signup",
     "SiteLimits",
     "Source",
     "Spool",
@@ -78,6 +81,8 @@ __all__ = [
     "TlsDestination",
     "TlsPolicy",
     "TlsSite",
+    "TrackingSettings",
+    "Web",
     "example",
     "first_match",
     "load",

@@ -1,9 +1,11 @@
 """What each value alone cannot show: names that must exist, be unique, or agree with each other."""
 
 import ipaddress
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from ekiden.config.locate import Path
 from ekiden.config.pattern import normal
@@ -11,6 +13,7 @@ from ekiden.config.schema import Config
 from ekiden.config.sending import Backoff, Route
 
 SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path on Linux, without its final NUL
+_COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ def check(config: Config) -> Iterator[Found]:
     yield from _delivery(config)
     yield from _inbound(config)
     yield from _reputation(config)
+    yield from _web(config)
     if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
         yield Found(
             ("control", "socket"),
@@ -148,6 +152,40 @@ def _reputation(config: Config) -> Iterator[Found]:
             yield Found(("reputation", f"stop_{kind}"), f"is below warn_{kind}")
     if one.least > 2 * one.volume:
         yield Found(("reputation", "least"), "is more than a rate is ever over", "raise volume")
+
+
+def _web(config: Config) -> Iterator[Found]:
+    web = config.web
+    if wrong := _wrong_url(web.public_url) if web.public_url else "":
+        yield Found(("web", "public_url"), wrong, 'such as "https://news.example.com"')
+    elif web.public_url and urlsplit(web.public_url).query:
+        yield Found(("web", "public_url"), "has a query", "paths are appended to it")
+    if web.public_listen and not web.public_url:
+        what = "the links in mail need to know how recipients reach it"
+        yield Found(("web", "public_listen"), what, "set web.public_url")
+    if web.public_url and not web.public_listen:
+        what = "the links in mail would lead nowhere"
+        yield Found(("web", "public_url"), what, "set web.public_listen")
+    if not _COLOR.fullmatch(web.color):
+        yield Found(("web", "color"), "is no colour", 'write it as "#1a56a0"')
+    if web.signup.lists and not web.public_listen:
+        yield Found(("web", "signup", "lists"), "nothing listens for forms", "set public_listen")
+    if web.signup.lists and "@" not in web.signup.sender:
+        yield Found(("web", "signup", "sender"), "confirmation mails need a From address")
+
+
+def _wrong_url(url: str) -> str:
+    """Return what is wrong with a URL of ours; "" if nothing is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.fragment:
+        return "is no URL of the web"
+    if parts.scheme == "http" and not _is_local(host):
+        return "would travel in the clear"
+    return "" if url.isascii() and " " not in url else "is no URL"
 
 
 def _local(route: Route) -> bool:

@@ -10,6 +10,7 @@ from ekiden.config import keys, units
 from ekiden.config.pattern import wrong_pattern
 from ekiden.config.returning import Listen
 from ekiden.config.sending import Nameserver
+from ekiden.config.web import HttpListen
 from ekiden.text import printable
 
 _HOST: Final = re.compile(
@@ -150,6 +151,8 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
         return Nameserver(*_place(value, "53", "127.0.0.1:53", least=1))
     if type_ is Listen:
         return Listen(*_place(value, "25", "0.0.0.0:25", least=0))
+    if type_ is HttpListen:
+        return HttpListen(*_place(value, "8080", "127.0.0.1:8080", least=0))
     if type_ is not str:
         return _ip(value, type_)
     if key.unit == "pattern" and (wrong := wrong_pattern(value)):

@@ -20,6 +20,7 @@ from ekiden.config.convert import bounds
 from ekiden.config.returning import Listen
 from ekiden.config.schema import Config
 from ekiden.config.sending import Backoff, Nameserver
+from ekiden.config.web import HttpListen
 
 WIDTH: Final = 96
 
@@ -179,6 +180,7 @@ def _word(type_: Any, key: keys.Key, *, plural: bool = False) -> str:
         units.Rate: "rate",
         Nameserver: "address with port",
         Listen: "address with port",
+        HttpListen: "address with port",
         IPv4Address: "IP address",
         IPv6Address: "IPv6 address",
         IPv4Network: "network",
@@ -199,7 +201,7 @@ def toml(value: Any, key: keys.Key) -> str:
             for field in keys.fields(Backoff)
         )
         return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, Nameserver | Listen):
+    if isinstance(value, Nameserver | Listen | HttpListen):
         shown = f"[{value.address}]" if ":" in value.address else value.address
         return _quoted(f"{shown}:{value.port}")
     if isinstance(value, tuple):

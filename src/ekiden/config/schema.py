@@ -1,7 +1,7 @@
 """Every key of the configuration: its type, default, unit, meaning and reason, in one place.
 
 This file has the sections about what is kept, `sending.py` those about how mail leaves,
-`returning.py` those about what comes back.
+`returning.py` those about what comes back, `web.py` those about HTTP.
 
 `config.toml` and `docs/configuration.md` are generated from here (`python -m ekiden.config`), and
 `load` reads a file against it. A section's docstring is its introduction in both. To add a key, add
@@ -30,6 +30,7 @@ from ekiden.config.sending import (
     Tls,
     TlsPolicy,
 )
+from ekiden.config.web import TrackingSettings, Web
 
 EventType: TypeAlias = Literal[
     "accepted",
@@ -41,6 +42,10 @@ EventType: TypeAlias = Literal[
     "cancelled",
     "in_doubt",
     "complaint",
+    "open",
+    "click",
+    "unsubscribe",
+    "subscription",
     "alert",
 ]
 
@@ -168,6 +173,10 @@ class Events(msgspec.Struct, frozen=True, kw_only=True):
         "cancelled",
         "in_doubt",
         "complaint",
+        "open",
+        "click",
+        "unsubscribe",
+        "subscription",
         "alert",
     )
     rotate: Annotated[
@@ -276,6 +285,16 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
             example='["hard_bounce", "complaint"]',
         ),
     ] = None
+    track_opens: Annotated[
+        bool | None, Key("Whether opens of its mail are tracked.", example="false")
+    ] = None
+    track_clicks: Annotated[
+        bool | None, Key("Whether clicks in its mail are tracked.", example="false")
+    ] = None
+    track_privacy: Annotated[
+        Literal["persons", "totals"] | None,
+        Key("Whether it is kept who opened and clicked, or only how often.", example='"totals"'),
+    ] = None
 
 
 class Config(
@@ -309,6 +328,8 @@ class Config(
     configuration_sets: Annotated[
         dict[str, ConfigurationSet], Key("Named settings.", example="newsletter")
     ] = msgspec.field(default_factory=dict)
+    web: Annotated[Web, Key("HTTP.")] = Web()
+    tracking: Annotated[TrackingSettings, Key("Opens and clicks.")] = TrackingSettings()
     events: Annotated[Events, Key("The event log.")] = Events()
     control: Annotated[Control, Key("The control socket.")] = Control()
     log: Annotated[Log, Key("The daemon's log.")] = Log()

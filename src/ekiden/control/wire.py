@@ -47,7 +47,7 @@ class Call(msgspec.Struct, frozen=True):
 
     id: int
     method: str
-    args: dict[str, Any] = {}
+    args: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -75,8 +75,7 @@ _reply: Final = msgspec.json.Decoder(Reply)
 
 def encode_call(number: int, request: Question[Any] | Listing[Any]) -> bytes:
     """Return a request as a line."""
-    args = msgspec.to_builtins(request)
-    return _line(Call(number, request.method, args))
+    return _line(Call(number, request.method, msgspec.Raw(_encoder.encode(request))))
 
 
 def decode_call(line: bytes) -> Call:
@@ -105,8 +104,8 @@ def request_of(call: Call) -> Question[Any] | Listing[Any]:
             remedy="the command and the daemon differ in version: restart the daemon",
         )
     try:
-        request = msgspec.convert(call.args, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+        request = msgspec.json.decode(call.args, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"the arguments are wrong: {error}", where=call.method) from None
     assert isinstance(request, Question | Listing)  # noqa: S101 - what REQUESTS holds
     return request

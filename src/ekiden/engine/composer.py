@@ -14,13 +14,14 @@ import hashlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
+from ekiden.engine.links import JobLinks, LinkMaker, TrackingOptions
 from ekiden.engine.signing import SigningThreads, sign_message
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
@@ -74,10 +75,12 @@ class SetOptions:
     Args:
         dkim: Domains whose keys sign instead of the From header's.
         tls_required: Its messages do not travel in the clear.
+        tracking: What is tracked of them.
     """
 
     dkim: tuple[str, ...] = ()
     tls_required: bool = False
+    tracking: TrackingOptions = field(default_factory=TrackingOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class _Play:
     signer: Signer | None
     key: str  # the job's part of its deliveries' Message-IDs
     feedback_id: str
+    links: JobLinks | None  # None: there is no public part to lead to
 
 
 class _Order:
@@ -133,6 +137,7 @@ class Composer:
         identifiers: Makes the marks by which reports are believed.
         threads: Where signatures are made.
         now: The engine's clock.
+        links: Makes the links by which people leave, and those that are tracked; None makes none.
     """
 
     def __init__(
@@ -145,6 +150,7 @@ class Composer:
         identifiers: Identifiers,
         threads: SigningThreads,
         now: Callable[[], float],
+        links: LinkMaker | None = None,
     ) -> None:
         self._queue = queue
         self._jobs = jobs
@@ -153,6 +159,7 @@ class Composer:
         self._identifiers = identifiers
         self._threads = threads
         self._now = now
+        self._links = links
         self._plays: OrderedDict[int, asyncio.Task[_Play]] = OrderedDict()
         self._orders: deque[_Order] = deque()
         self._scheduled = False
@@ -167,11 +174,13 @@ class Composer:
         signer: Callable[[Sequence[str]], Signer | None],
         sets: Mapping[str, SetOptions],
         identifiers: Identifiers,
+        links: LinkMaker | None = None,
     ) -> None:
-        """Take over the keys, sets and marks of a new configuration."""
+        """Take over the keys, sets, marks and links of a new configuration."""
         self._signer = signer
         self._sets = sets
         self._identifiers = identifiers
+        self._links = links
         self._plays.clear()
 
     def wants_tls(self, job_id: int) -> bool:
@@ -261,14 +270,15 @@ class Composer:
         )
 
     def _marks(self, play: _Play, claimed: Claimed, now: float) -> Marks:
-        return Marks(
-            message_id(play.key, claimed.id, play.facts.from_domain),
-            now,
-            (
-                (REFERENCE, self._identifiers.reference(claimed.id, now)),
-                (FEEDBACK_ID, play.feedback_id),
-            ),
+        name = message_id(play.key, claimed.id, play.facts.from_domain)
+        own = (
+            (REFERENCE, self._identifiers.reference(claimed.id, now)),
+            (FEEDBACK_ID, play.feedback_id),
         )
+        if play.links is None:
+            return Marks(name, now, own)
+        headers, urls, tracker = play.links.marks(claimed.id, claimed.recipient)
+        return Marks(name, now, own + headers, urls, tracker)
 
     def _mail_from(self, play: _Play, claimed: Claimed, now: float) -> str:
         """Return the signed return address, or the job's own; a null sender stays null."""
@@ -297,12 +307,17 @@ class Composer:
     async def _compile(self, job_id: int) -> _Play:
         facts = self._jobs.get(job_id) or await self._queue.job(job_id)
         content = decode(await self._queue.content(job_id))
-        compiled = await asyncio.to_thread(compile_content, content)
-        domains = self._set_of(facts).dkim or (facts.from_domain,)
+        chosen = self._set_of(facts)
+        links = None
+        if self._links is not None:
+            links = self._links.of(facts, content, chosen.tracking)
+        tracking = None if links is None else links.tracking
+        compiled = await asyncio.to_thread(compile_content, content, tracking)
+        domains = chosen.dkim or (facts.from_domain,)
         key = job_key(facts.uid)
         kind = facts.priority.name.lower()
         echoed = feedback_id(facts.name, facts.configuration_set, kind, facts.from_domain)
-        return _Play(facts, compiled, self._signer(domains), key, echoed)
+        return _Play(facts, compiled, self._signer(domains), key, echoed, links)
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
         return self._sets.get(facts.configuration_set, SetOptions())

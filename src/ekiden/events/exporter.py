@@ -9,46 +9,19 @@ the batch was written.
 
 import asyncio
 import contextlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from ekiden.errors import EkidenError, NotFoundError, UnavailableError
+from ekiden.errors import EkidenError, UnavailableError
 from ekiden.events.log import EventLog
-from ekiden.events.model import Event, EventType, accepted, alert, happened
-from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts
-from ekiden.queue.reports import Notice
+from ekiden.events.model import Event, EventType, happened
+from ekiden.events.outbox import Follower, Outbox
 
 ATTEMPTS: Final = "events.attempts"
-ACCEPTED: Final = "events.accepted"
-NOTICES: Final = "events.notices"
-_JOBS_KNOWN: Final = 256
-
-
-class Outbox(Protocol):
-    """What the exporter needs of the queue."""
-
-    async def attempts_after(self, seq: int, limit: int) -> list[AttemptRecord]:
-        """Return history rows with a greater `seq`, in order."""
-
-    async def accepted_after(self, after: int, limit: int) -> list[AcceptedRow]:
-        """Return deliveries of opened jobs that come after `after`, in the order of opening."""
-
-    async def notices_after(self, seq: int, limit: int) -> list[Notice]:
-        """Return notices to the operator with a greater `seq`, in order."""
-
-    async def job(self, key: int) -> JobFacts:
-        """Return a job."""
-
-    async def mark(self, reader: str) -> int:
-        """Return how far `reader` has come, 0 at first."""
-
-    async def set_mark(self, reader: str, seq: int) -> None:
-        """Note how far `reader` has come: nothing beyond it is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +59,9 @@ class Exporter:
         self._log = log
         self._options = options
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="events")
-        self._jobs: OrderedDict[int, JobFacts] = OrderedDict()
+        self._follower = Follower(
+            outbox, "events", self._write, types=options.types, batch=options.batch
+        )
         self._wake = asyncio.Event()
         self._said = structlog.get_logger("ekiden.events")
         self.trouble = ""  # what keeps the log from being written, for `status`
@@ -139,70 +114,18 @@ class Exporter:
                 return moved
 
     async def _step(self) -> bool:
-        """Export one batch of each kind; false when there was nothing."""
-        # First who came in, then what became of them: a reader meets a delivery before its fate.
-        came = more = await self._accepted()
-        while more:
-            more = await self._accepted()
-        came = await self._notices() or came
-        seq = await self._outbox.mark(ATTEMPTS)
-        records = await self._outbox.attempts_after(seq, self._options.batch)
-        if not records:
-            return came
-        events = [happened(record, await self._job(record.job_id)) for record in records]
-        await self._write(events)
-        await self._outbox.set_mark(ATTEMPTS, records[-1].seq)
-        return True
-
-    async def _accepted(self) -> bool:
-        after = await self._outbox.mark(ACCEPTED)
-        rows = await self._outbox.accepted_after(after, self._options.batch)
-        if not rows:
-            return False
-        if EventType.ACCEPTED in self._options.types:
-            await self._write([accepted(row, await self._job(row.job_id)) for row in rows])
-        await self._outbox.set_mark(ACCEPTED, rows[-1].id)
-        return True
-
-    async def _notices(self) -> bool:
-        after = await self._outbox.mark(NOTICES)
-        found = await self._outbox.notices_after(after, self._options.batch)
-        if not found:
-            return False
-        if EventType.ALERT in self._options.types:
-            await self._write([alert(one, await self._job_of(one)) for one in found])
-        await self._outbox.set_mark(NOTICES, found[-1].seq)
-        return True
-
-    async def _job_of(self, notice: Notice) -> JobFacts | None:
-        try:
-            return None if notice.job_id is None else await self._job(notice.job_id)
-        except NotFoundError:
-            return None
+        return await self._follower.step()
 
     async def _write(self, events: Sequence[Event]) -> None:
-        wanted = [event for event in events if event.type in self._options.types]
-        if not wanted:
-            return
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._log.append, wanted)
-        self.written += len(wanted)
+        await loop.run_in_executor(self._thread, self._log.append, events)
+        self.written += len(events)
         if self._options.listener is not None:
-            for event in wanted:
+            for event in events:
                 self._options.listener(event)
 
-    async def _job(self, key: int) -> JobFacts:
-        known = self._jobs.get(key)
-        if known is None:
-            known = self._jobs[key] = await self._outbox.job(key)
-            if len(self._jobs) > _JOBS_KNOWN:
-                self._jobs.popitem(last=False)
-        return known
-
     async def _begin(self) -> None:
-        for reader in (ATTEMPTS, ACCEPTED, NOTICES):
-            # From now on the queue deletes nothing that this reader has not passed.
-            await self._outbox.set_mark(reader, await self._outbox.mark(reader))
+        await self._follower.begin()
         await self._skip_written()
 
     async def _skip_written(self) -> None:
@@ -219,7 +142,7 @@ class Exporter:
         if not found or found[0].seq != seq:
             return
         try:
-            there = happened(found[0], await self._job(found[0].job_id))
+            there = happened(found[0], await self._follower.job(found[0].job_id))
         except (EkidenError, ValueError):
             return
         if there == last:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts, State
+from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import COMPLAINT, REPORTED, Notice
 from ekiden.smtp.reply import Reply
 
@@ -31,6 +32,10 @@ class EventType(StrEnum):
     IN_DOUBT = "in_doubt"  # it may have arrived; tried again at `next_try`
     HELD = "held"  # it may have arrived, and a person decides
     COMPLAINT = "complaint"  # the recipient reported it as spam
+    OPEN = "open"  # its pixel was fetched, by a person or a machine: `agent`
+    CLICK = "click"  # a link in it was followed, likewise
+    UNSUBSCRIBE = "unsubscribe"  # somebody left: the list, the topic, the sender
+    SUBSCRIPTION = "subscription"  # somebody chose what they get, or signed up
     ALERT = "alert"  # something for the operator, about no single delivery: `scope` and `detail`
 
 
@@ -64,6 +69,15 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     configuration_set: str = ""
     scope: str = ""
     detail: str = ""
+    url: str = ""
+    agent: str = ""
+    user_agent: str = ""
+    ip: str = ""
+    times: int = 0
+    list: str = ""
+    topics: dict[str, str] = {}
+    unsubscribed: bool = False
+    how: str = ""
 
 
 ALWAYS: Final = ("id", "time", "type", "job", "job_uid", "recipient", "destination")
@@ -119,6 +133,37 @@ def alert(notice: Notice, job: JobFacts | None) -> Event:
         configuration_set=job.configuration_set if job else "",
         scope=notice.scope,
         detail=notice.detail,
+    )
+
+
+def reaction(record: ReactionRecord, job: JobFacts | None) -> Event:
+    """Return the event of something that was done with a mail.
+
+    Args:
+        record: What was done.
+        job: The job whose mail it was, if any.
+    """
+    choice = record.choice
+    return Event(
+        id=f"r{record.seq}",
+        time=stamp(record.at),
+        type=EventType(record.kind),
+        job=job.name if job else "",
+        job_uid=job.uid if job else "",
+        recipient=record.recipient,
+        destination=record.recipient.rpartition("@")[2],
+        row=record.row,
+        configuration_set=job.configuration_set if job else "",
+        scope=str(choice.get("scope", "")),
+        url=record.url,
+        agent=record.agent,
+        user_agent=record.user_agent,
+        ip=record.ip,
+        times=record.times,
+        list=str(choice.get("list", "")),
+        topics=dict(choice.get("topics", {})),
+        unsubscribed=bool(choice.get("unsubscribed", False)),
+        how=str(choice.get("source", "")),
     )
 
 

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from ekiden.message.tokens import job_mark
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms, optional_seconds, seconds
@@ -44,6 +46,15 @@ class Reached:
     from_domain: str
     address: str  # what identifies it: local part casefolded, domain in A-labels
     delivered_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery's recipient and merge data, and its job's number."""
+
+    job: int
+    recipient: str
+    merge: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,13 @@ class Reactions(Part):
             )
         return found
 
+    async def message_of(self, delivery: int) -> Sent | None:
+        """What a delivery's message is made of besides its job; None if it is not there."""
+        if not 0 < delivery < 1 << 62:
+            return None
+        rows = await self._db.read(sql("message_of"), (delivery,))
+        return Sent(rows[0][0], rows[0][1], msgspec.json.decode(rows[0][2])) if rows else None
+
     async def react(self, batch: Sequence[Seen]) -> int:
         """Write opens and clicks; returns how many were about a job of ours."""
         return await self._db.write(lambda tx: _react(tx, batch), rows=len(batch))
@@ -192,6 +210,11 @@ class Reactions(Part):
         limit = self._options.chunk
         params = (ms(before), limit)
         return await self._db.write(lambda tx: tx.execute(sql("drop_reactions"), params))
+
+    async def history_ends(self) -> dict[str, int]:
+        """Where each kind of the outbox ends now: the place of a reader that begins now."""
+        rows = await self._db.read(sql("history_ends"))
+        return dict(zip(("attempts", "accepted", "notices", "reactions"), rows[0], strict=True))
 
     async def keep_marks(self, readers: Sequence[str]) -> None:
         """Forget how far webhooks have come that are not configured any more."""

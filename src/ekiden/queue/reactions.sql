@@ -55,3 +55,11 @@ SELECT uid FROM job WHERE id = ?1;
 -- ?1: delivery ids; who they were is blanked, what was done with their mail still counts.
 UPDATE reaction SET recipient = '', url = '', user_agent = '', ip = '', choice = '{}'
 WHERE delivery_id IN (SELECT value FROM json_each(?1));
+
+-- name: history_ends
+SELECT coalesce((SELECT max(id) FROM attempt), 0), coalesce((SELECT max(last_id) FROM run), 0),
+  coalesce((SELECT max(id) FROM notice), 0), coalesce((SELECT max(id) FROM reaction), 0);
+
+-- name: message_of
+SELECT l.job_id, p.recipient, CAST(p.merge AS TEXT) FROM delivery d
+CROSS JOIN payload p ON p.id = d.id CROSS JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1;

@@ -1,1 +1,1 @@
-"""HTTP: unsubscribe, preferences, tracking, admin API, dashboard."""
+"""HTTP: unsubscribe, preferences, tracking, sign-up, admin API, dashboard."""

@@ -1,0 +1,144 @@
+"""The public pages: templates filled in, in the visitor's language.
+
+They need neither JavaScript nor cookies, load nothing from anywhere, and carry their style inside:
+the content security policy allows exactly that one style, by its hash, and nothing else. Every
+value is escaped by the template engine, whatever it is.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import Response
+
+from ekiden.web.words import LANGUAGES, Words
+
+_LUMA: Final = 140  # of 255; lighter colours get dark letters (WCAG 2.2, 1.4.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """How the pages look.
+
+    Args:
+        name: Whose they are; "" says it by the sender's domain.
+        color: `#rrggbb`.
+        footer: A line at their foot.
+        language: "auto", or the one language they are in.
+    """
+
+    name: str = ""
+    color: str = "#1a56a0"
+    footer: str = ""
+    language: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChoice:
+    """A check box.
+
+    Args:
+        name: The topic's name.
+        label: What people read.
+        description: A sentence below it.
+        chosen: It is ticked.
+    """
+
+    name: str
+    label: str
+    description: str
+    chosen: bool
+
+
+class Pages:
+    """Makes pages.
+
+    Args:
+        brand: How they look.
+    """
+
+    def __init__(self, brand: Brand) -> None:
+        self.brand = brand
+        self._environment = Environment(
+            loader=PackageLoader("ekiden.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        loader = self._environment.loader
+        assert loader is not None  # noqa: S101 - given above
+        style = loader.get_source(self._environment, "style.css")[0]
+        style = style.replace("COLOR", brand.color).replace("INK", _ink(brand.color))
+        self._style = style
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        self._policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
+            "frame-ancestors 'none'; base-uri 'none'"
+        )
+
+    def make(
+        self,
+        template: str,
+        words: Words,
+        *,
+        heading: str,
+        status: int = 200,
+        brand: str = "",
+        notice: str = "",
+        problem: str = "",
+        lines: Sequence[str] = (),
+        **values: Any,
+    ) -> Response:
+        """Return a page.
+
+        Args:
+            template: Its template.
+            words: In which language.
+            heading: What stands above it.
+            status: The status of the answer.
+            brand: Whose page it is, where no brand is configured.
+            notice: What has been done.
+            problem: What has not.
+            lines: Paragraphs.
+            values: What else the template shows.
+        """
+        others = [one for one in LANGUAGES.values() if one is not words]
+        text = self._environment.get_template(template).render(
+            words=words,
+            others=others if self.brand.language == "auto" else [],
+            style=Markup(self._style),  # noqa: S704 - our own file, a checked colour
+            brand=self.brand.name or brand,
+            footer=self.brand.footer,
+            heading=heading,
+            notice=notice,
+            problem=problem,
+            lines=lines,
+            **values,
+        )
+        headers = {
+            "content-security-policy": self._policy,
+            "content-language": words["language"],
+            "vary": "accept-language",
+        }
+        return Response(text, status, headers, "text/html; charset=utf-8")
+
+    def told(
+        self, words: Words, what: str, *, status: int = 200, brand: str = "", **values: str
+    ) -> Response:
+        """Return a page that says one thing: the phrase `what`, and `what_detail` below it."""
+        detail = words.get(f"{what}_detail", "")
+        lines = [detail.format(**values)] if detail else []
+        return self.make(
+            "page.html", words, heading=words[what], status=status, brand=brand, lines=lines
+        )
+
+
+def _ink(color: str) -> str:
+    """Return black or white, whichever can be read on a colour."""
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    return "#fff" if 0.299 * red + 0.587 * green + 0.114 * blue < _LUMA else "#000"
