@@ -131,7 +131,11 @@ def plain_encoded(text: str, transfer: str) -> bytes:
         return base64.encodebytes(raw.replace(b"\n", b"\r\n")).replace(b"\n", b"\r\n")
     if transfer == "quoted-printable":
         # b2a_qp breaks a line of exactly 76 characters when CRLF follows, not when LF does.
-        return binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+        lines = binascii.b2a_qp(raw, istext=True).split(b"\n")
+        # Nor does it break before the white space that it encodes at the end of a full line.
+        return b"\r\n".join(
+            line if len(line) <= 76 else line[:-3] + b"=\r\n" + line[-3:] for line in lines
+        )
     return raw.replace(b"\n", b"\r\n")
 
 
