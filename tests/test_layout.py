@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"events", "spool", "check", "sink", "inbound"},
     {"engine"},
     {"control", "web"},
-    {"settings", "upkeep", "standing"},
+    {"settings", "upkeep", "standing", "holds"},
     {"app"},
     {"daemon"},
     {"cli"},

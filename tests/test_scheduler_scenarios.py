@@ -56,6 +56,14 @@ def opened(scheduler: Scheduler, now: float = START) -> Open:
     return action
 
 
+def test_what_leaves_memory_while_all_is_asked_anew_is_not_put_off() -> None:
+    scheduler = Scheduler()
+    scheduler.job_changed(job(1, send_at=START + 3600), START)
+    assert scheduler.lane_offered(LaneFacts(1, 1, "a.example", Priority.BULK, 1, START), START)
+    scheduler.resolve_again(START)
+    assert scheduler.actions(START) == [Park(1, None)]
+
+
 def test_one_lane_from_offer_to_park() -> None:
     scheduler = ready()
     session = opened(scheduler)

@@ -51,6 +51,7 @@ from ekiden.events.exporter import Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import EventType
+from ekiden.holds import Holds
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.imap import Poller
 from ekiden.inbound.intake import Intake as ReturnedMail
@@ -81,7 +82,6 @@ _log = structlog.get_logger()
 _LAG_EVERY: Final = 0.1
 _REPORT_EVERY: Final = 0.5
 _REFUSED_EVERY: Final = 5.0
-_SUSPENSIONS_EVERY: Final = 20.0
 _SHOWN: Final = 20  # deliveries in doubt that are named in the log
 
 
@@ -119,20 +119,9 @@ class App:
         self.identities = Identities(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
         self._jobs: dict[int, JobFacts] = {}
-        self._suspensions_due = asyncio.Event()
-        self._all_due = asyncio.Event()
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
         provider_of = settings.provider_of()
-        self.standings = Standings(
-            self.queue,
-            settings.reputation(config),
-            now=self.clock.now,
-            provider_of=provider_of,
-            stop=self._stop_scope,
-            release=self._release_scope,
-            told=self._told,
-        )
         self._caps = CapsBook(config, Providers.load())
         self._links = settings.links(config)
         self._composer = Composer(
@@ -169,6 +158,23 @@ class App:
             handing_over=self._handing_over,
         )
         self.dispatcher = Dispatcher(self._parts, settings.engine(config))
+        self.holds = Holds(
+            self.queue,
+            self.scheduler,
+            self.dispatcher,
+            now=self.clock.now,
+            sources=lambda: settings.source_facts(self.config),
+            stopped=lambda: self.standings.stopped,
+        )
+        self.standings = Standings(
+            self.queue,
+            settings.reputation(config),
+            now=self.clock.now,
+            provider_of=provider_of,
+            stop=self.holds.stop,
+            release=self.holds.release,
+            told=self._told,
+        )
         self.exporter = Exporter(
             self.queue,
             log,
@@ -272,8 +278,7 @@ class App:
                     group.create_task(self.intake.run(), name="intake"),
                     group.create_task(self.reporter.run(), name="reporter"),
                     group.create_task(self.upkeep.run(), name="upkeep"),
-                    group.create_task(self._watch_suspensions(), name="suspensions"),
-                    group.create_task(self._look_again(), name="look again"),
+                    group.create_task(self.holds.run(), name="holds"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self._count_refused(), name="refused mail"),
@@ -350,8 +355,7 @@ class App:
     async def _recall_learned(self) -> None:
         kept = await self.queue.paths_remembered()
         self.scheduler.recall({name: _decode(text) for name, text in kept.items()})
-        for suspension in await self.queue.suspensions():
-            self._suspend(suspension.pattern, suspension.until, suspension.reason)
+        await self.holds.recall()
 
     async def _measure_lag(self) -> None:
         """Watch how late the loop is: what keeps it longest is everybody's delay."""
@@ -399,34 +403,7 @@ class App:
 
     def suspensions_changed(self) -> None:
         """Hear that a suspension was made or lifted."""
-        self._suspensions_due.set()
-
-    async def _watch_suspensions(self) -> None:
-        """Keep the scheduler's suspensions those of the queue, and lift those that have run out."""
-        known: set[str] = {one.pattern for one in await self.queue.suspensions()}
-        while True:
-            self._suspensions_due.clear()
-            await self.queue.lift_lapsed(self.clock.now())
-            current = {one.pattern: one for one in await self.queue.suspensions()}
-            for pattern in known - current.keys():
-                self.scheduler.unsuspend(pattern, self.clock.now())
-                # Until then the scheduler put lanes aside again that the queue had given back.
-                await self.queue.look_again(pattern)
-            for pattern in current.keys() - known:
-                one = current[pattern]
-                self._suspend(pattern, one.until, one.reason)
-            known = set(current)
-            self.dispatcher.look()
-            self.dispatcher.poke()
-            try:
-                async with asyncio.timeout(_SUSPENSIONS_EVERY):
-                    await self._suspensions_due.wait()
-            except TimeoutError:
-                continue
-
-    def _suspend(self, pattern: str, until: float | None, reason: str) -> None:
-        end = float("inf") if until is None else until
-        self.scheduler.suspend(pattern, end, reason, self.clock.now())
+        self.holds.suspensions_changed()
 
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
@@ -475,48 +452,6 @@ class App:
     def _told(self) -> None:
         self.exporter.wake()
 
-    async def _stop_scope(self, scope: str, reason: str) -> None:
-        kind, _, name = scope.partition(":")
-        if kind == "source":
-            self._set_sources()
-        elif kind == "provider":
-            self.scheduler.suspend(name, float("inf"), f"stopped: {reason}", self.clock.now())
-        else:
-            for job in await self.queue.stop_jobs(scope):
-                self.dispatcher.job_changed(job)
-        self.dispatcher.poke()
-
-    def _release_scope(self, scope: str) -> None:
-        kind, _, name = scope.partition(":")
-        if kind == "source":
-            self._set_sources()
-        elif kind == "provider":
-            self.scheduler.unsuspend(name, self.clock.now())
-        self._look_at_all()
-
-    def _look_at_all(self) -> None:
-        """Meet everything again that was put aside until a time: what held it may be over."""
-        self._all_due.set()
-
-    async def _look_again(self) -> None:
-        while True:
-            await self._all_due.wait()
-            self._all_due.clear()
-            try:
-                await self.queue.look_again("*")
-            except UnavailableError:
-                self._all_due.set()
-                await asyncio.sleep(_REFUSED_EVERY)
-            self.dispatcher.look()
-            self.dispatcher.poke()
-
-    def _set_sources(self) -> None:
-        """Give the scheduler the sources that are not stopped."""
-        facts = settings.source_facts(self.config)
-        stopped = self.standings.stopped
-        left = [one for one in facts if f"source:{one.name}" not in stopped]
-        self.scheduler.set_sources(left, self.clock.now())
-
     def scope_stopped(self, scope: str, reason: str) -> None:
         """Hear that a person has stopped a scope."""
         self.standings.stopped_by_hand(scope, reason)
@@ -556,9 +491,9 @@ class App:
             settings.engine(config),
         )
         self.config = config
-        self._set_sources()
+        self.holds.set_sources()
         self.scheduler.set_caps(settings.scheduling(config).caps)
-        self._look_at_all()
+        self.holds.look_at_all()
         _log.info("configuration reloaded", file=str(self.path))
 
 

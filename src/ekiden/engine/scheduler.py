@@ -93,6 +93,10 @@ class Scheduler:
         """
         state = self._state
         state.trouble.clear()
+        # What is leaving memory does so for what held before; the queue knows when it is due.
+        for _ in range(len(state.out)):
+            action = state.out.popleft()
+            state.out.append(Park(action.lane_id, None) if isinstance(action, Park) else action)
         for site in state.sites.values():
             for work in site.works.values():
                 work.held_until = NEVER
