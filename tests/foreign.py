@@ -30,6 +30,7 @@ POSTFIX_DAEMONS = Path("/usr/lib/postfix/sbin")
 class Foreign:
     """A running server: where it listens, what it has stored, what it has logged."""
 
+    name: str
     root: Path
     host: str
     port: int
@@ -197,10 +198,146 @@ async def postfix(
         assert started.returncode == 0, started.stderr
         try:
             await listening(host, port)
-            yield Foreign(root, host, port)
+            yield Foreign("postfix", root, host, port)
         finally:
             await asyncio.to_thread(_run, [*command, "stop"])
             await _gone(root / "queue/pid/master.pid")
+
+
+_EXIM = """\
+exim_path = {program}
+spool_directory = {root}/spool
+log_file_path = {root}/log/%slog
+primary_hostname = mx.foreign.example
+local_interfaces = <; [{host}]:{port}
+tls_advertise_hosts = *
+tls_certificate = {root}/cert.pem
+tls_privatekey = {root}/key.pem
+chunking_advertise_hosts = *
+pipelining_advertise_hosts = *
+smtp_accept_max_per_connection = 0
+smtp_accept_queue_per_connection = 0
+smtp_accept_max = 100
+smtp_enforce_sync = true
+received_header_text = Received: by mx.foreign.example
+deliver_drop_privilege = true
+never_users =
+host_lookup =
+rfc1413_hosts =
+acl_smtp_rcpt = rcpt
+acl_smtp_data = data
+keep_environment =
+begin acl
+rcpt:
+  deny local_parts = ^unknown
+    message = Unknown user
+  accept domains = \\N^d[0-9]+\\.example$\\N
+  deny message = relay not permitted
+data:
+  accept
+begin routers
+all:
+  driver = accept
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  maildir_format
+  directory = {root}/mail/all
+  create_directory
+  directory_mode = 0755
+  mode = 0644
+  mode_fail_narrower = false
+"""
+
+
+@asynccontextmanager
+async def exim(host: str = "127.0.1.1", port: int = 0) -> AsyncIterator[Foreign]:
+    """Exim: `unknown*` is no user, everyone else at `dN.example` shares a maildir."""
+    found = program("exim4")
+    owner = _user("Debian-exim")
+    port = port or free_port(host)
+    with room() as root:
+        for name in ("spool", "log", "mail"):
+            (root / name).mkdir(mode=0o755, exist_ok=True)
+            os.chown(root / name, owner.pw_uid, owner.pw_gid)
+        for name in ("key.pem", "cert.pem"):
+            os.chown(root / name, owner.pw_uid, owner.pw_gid)
+        config = root / "exim.conf"
+        config.write_text(_EXIM.format(program=found, root=root, host=host, port=port))
+        async with _daemon([str(found), "-C", str(config), "-bdf", "-q10m"], root, host, port):
+            yield Foreign("exim", root, host, port)
+
+
+_OPENSMTPD = """\
+pki mx.foreign.example cert "{root}/cert.pem"
+pki mx.foreign.example key "{root}/key.pem"
+table domains {{ {domains} }}
+table people {{ "@" = nobody }}
+smtp max-message-size 50M
+listen on {host} port {port} tls pki mx.foreign.example hostname mx.foreign.example
+action store mda "{root}/store" virtual <people>
+match from any for rcpt-to regex "^unknown" reject
+match from any for domain <domains> action store
+"""
+
+
+@asynccontextmanager
+async def opensmtpd(host: str = "127.0.1.1", port: int = 0) -> AsyncIterator[Foreign]:
+    """OpenSMTPD: `unknown*` is refused, everyone else at `d0` to `d9.example` is stored.
+
+    It offers STARTTLS, and version 6.8 with OpenSSL 3 fails every handshake: a receiver whose TLS
+    is broken, as they exist.
+    """
+    found = program("smtpd")
+    for name in ("opensmtpd", "opensmtpq"):
+        _user(name)
+    if shutil.which("mail.mda", path="/usr/libexec/opensmtpd") is None:
+        pytest.skip("OpenSMTPD's helpers are not in /usr/libexec/opensmtpd")
+    port = port or free_port(host)
+    with room() as root:
+        for name in ("mail/all/tmp", "mail/all/new"):
+            (root / name).mkdir(parents=True)
+            (root / name).chmod(0o777)
+        store = root / "store"
+        store.write_text(
+            f"#!/bin/sh -e\ncd {root}/mail/all\n"
+            "f=$(mktemp tmp/XXXXXXXXXX)\ncat > $f\nchmod 644 $f\nmv $f new\n"
+        )
+        store.chmod(0o755)
+        config = root / "smtpd.conf"
+        domains = ", ".join(f"d{n}.example" for n in range(10))
+        config.write_text(_OPENSMTPD.format(root=root, host=host, port=port, domains=domains))
+        async with _daemon([str(found), "-d", "-f", str(config)], root, host, port):
+            yield Foreign("opensmtpd", root, host, port)
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        pytest.skip(f"there is no user {name}")
+
+
+@asynccontextmanager
+async def _daemon(command: list[str], root: Path, host: str, port: int) -> AsyncIterator[None]:
+    """Run a server in the foreground of its own process group, and end all of it."""
+    with (root / "log/console").open("wb") as console:
+        running = await asyncio.create_subprocess_exec(
+            *command, stdout=console, stderr=console, start_new_session=True
+        )
+    try:
+        await listening(host, port)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await running.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        await running.wait()
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""Postfix as the receiver: what arrives is what was sent, and its refusals are read rightly."""
+"""Postfix, Exim and OpenSMTPD as receivers: what arrives is what was sent; refusals are read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from dkim_oracle import verdicts
 from ekiden.engine.connect import ConnectSpec, open_session
 from ekiden.engine.session import Session
 from ekiden.smtp.outcome import Accepted, Rejected, Stage
-from foreign import Foreign, content_of, postfix
+from foreign import Foreign, content_of, exim, opensmtpd, postfix
 from scripted_peer import LOOPBACK, SOURCE
 from stage import Stage as World
 from test_app_delivery import daemon, until
@@ -32,9 +32,14 @@ CONTENTS = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[Foreign]:
-    async with postfix() as running:
+# OpenSMTPD has one queue whatever it is told, so no two may run: it must not be the last one here,
+# which lives until the module's end.
+SERVERS = {"postfix": postfix, "opensmtpd": opensmtpd, "exim": exim}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", params=SERVERS)
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Foreign]:
+    async with SERVERS[request.param]() as running:
         yield running
 
 
@@ -51,15 +56,18 @@ async def test_what_arrives_is_what_was_sent(server: Foreign, chunking: bool) ->
     )
     session = await open_session(spec)
     assert isinstance(session, Session), session
-    assert session.tls.startswith("TLSv1.3")
-    assert (session.extensions.pipelining, session.extensions.chunking) == (True, True)
+    if server.name == "opensmtpd":  # its TLS is broken: opportunistic means in clear, then
+        assert session.tls == ""
+    else:
+        assert session.tls.startswith("TLSv1.3")
+        assert (session.extensions.pipelining, session.extensions.chunking) == (True, True)
     before = len(server.stored())
     for name, content in CONTENTS.items():
         outcome = await session.send("b@x.example", f"{name.replace(' ', '.')}@d0.example", content)
         assert isinstance(outcome, Accepted), (name, outcome)
     outcome = await session.send("b@x.example", "unknown@d0.example", CONTENTS["dots"])
     assert isinstance(outcome, Rejected)
-    assert (outcome.stage, outcome.reply.code, outcome.reply.enhanced) == (Stage.RCPT, 550, "5.1.1")
+    assert (outcome.stage, outcome.reply.code) == (Stage.RCPT, 550)
     outcome = await session.send("b@x.example", "after@d0.example", CONTENTS["dots"])
     assert isinstance(outcome, Accepted), outcome
     await session.close()
@@ -69,7 +77,8 @@ async def test_what_arrives_is_what_was_sent(server: Foreign, chunking: bool) ->
     assert set(found) == set(wanted)
 
 
-async def test_a_campaign_and_a_message_through_the_daemon(tmp_path: Path) -> None:
+@pytest.mark.parametrize("receiver", SERVERS)
+async def test_a_campaign_and_a_message_through_the_daemon(tmp_path: Path, receiver: str) -> None:
     world = World(tmp_path / "s", destinations=4, sites=1)
     world.write()
     people = [f"p{n}@{world.destination(n)}" for n in range(40)] + ["unknown1@d1.example"]
@@ -78,7 +87,7 @@ async def test_a_campaign_and_a_message_through_the_daemon(tmp_path: Path) -> No
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Transfer-Encoding: 8bit\r\n\r\n.{LINE * 8}\r\n.\r\n..\r\n"
     ).encode()
-    async with postfix(port=world.port) as server, world.dns(), daemon(world) as app:
+    async with SERVERS[receiver](port=world.port) as server, world.dns(), daemon(world) as app:
         world.drop("news", people)
         folder = world.spool
         (folder / "tmp/one.eml").write_bytes(mail)
