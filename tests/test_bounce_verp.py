@@ -1,5 +1,6 @@
 """Signed return addresses: only what we made verifies, for what we made it, while it lasts."""
 
+import hmac
 import random
 import string
 
@@ -31,6 +32,17 @@ def test_round_trip(delivery: int) -> None:
     local = address.partition("@")[0]
     assert len(local) <= 64
     assert set(local) <= set(string.ascii_lowercase + string.digits + "-")
+
+
+@pytest.mark.parametrize("key", [b"k" * 16, b"k" * 64, b"a key longer than a block" * 5])
+def test_the_code_is_plain_hmac_sha_256(key: bytes) -> None:
+    local = ReturnAddresses([key], "return.example.com").make(42, now=NOW, lifetime=WEEK)
+    number = 0
+    for char in local.partition("@")[0].removeprefix("b-"):
+        number = number << 5 | ALPHABET.index(char)
+    raw = (number >> 4).to_bytes(27, "big")
+    said = b"ekiden return address\0b-\0return.example.com\0" + raw[:11]
+    assert raw[11:] == hmac.digest(key, said, "sha256")[:16]
 
 
 def test_it_lasts_at_least_its_lifetime_and_a_day_at_most_longer() -> None:

@@ -7,9 +7,8 @@ import pytest
 
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
-from ekiden.dkim.sign import Signer
-from ekiden.engine import signing
-from ekiden.engine.signing import SigningThreads
+from ekiden.dkim.sign import Prepared, Signer
+from ekiden.engine.signing import Signed, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -22,12 +21,23 @@ def rendered(number: int) -> Rendered:
     return Rendered(headers, b"message %d\r\n" % number)
 
 
+async def sign(threads: SigningThreads, signer: Signer, message: Rendered, now: float) -> bytes:
+    """Hand one message in and wait for the whole of it."""
+    done: asyncio.Future[Signed] = asyncio.get_running_loop().create_future()
+    prepared = signer.prepare(message.headers, message.body_hash(), now)
+    threads.submit(prepared, done.set_result)
+    signed = await done
+    if isinstance(signed, Exception):
+        raise signed
+    return message.message(signed)
+
+
 @pytest.mark.parametrize("keys", [[RSA], [ED], [RSA, ED]], ids=["rsa", "ed25519", "both"])
 async def test_each_message_comes_back_signed_and_its_own(keys: list[Key]) -> None:
     async with SigningThreads(2) as threads:
         signer = Signer(keys)
         messages = await asyncio.gather(
-            *(threads.sign(signer, rendered(i), 1_700_000_000 + i) for i in range(100))
+            *(sign(threads, signer, rendered(i), 1_700_000_000 + i) for i in range(100))
         )
     for number, message in enumerate(messages):
         assert message.endswith(b"\r\n\r\nmessage %d\r\n" % number)
@@ -43,7 +53,7 @@ async def test_no_more_than_the_limit_is_inside() -> None:
 
         async def one(number: int) -> None:
             nonlocal most
-            await threads.sign(signer, rendered(number), 0)
+            await sign(threads, signer, rendered(number), 0)
             most = max(most, threads.inside)
 
         await asyncio.gather(*(one(i) for i in range(30)))
@@ -51,39 +61,40 @@ async def test_no_more_than_the_limit_is_inside() -> None:
     assert 1 <= most <= 3
 
 
-async def test_ed25519_alone_stays_on_the_loop_unless_large(
+async def test_only_the_private_key_operation_leaves_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     used: list[str] = []
-    real = signing.sign_message
+    real = Prepared.finish
 
-    def spy(signer: Signer, message: Rendered, now: float) -> bytes:
+    def spy(prepared: Prepared) -> bytes:
         used.append(threading.current_thread().name)
-        return real(signer, message, now)
+        return real(prepared)
 
-    monkeypatch.setattr(signing, "sign_message", spy)
+    monkeypatch.setattr(Prepared, "finish", spy)
     async with SigningThreads(1) as threads:
-        await threads.sign(Signer([ED]), rendered(1), 0)
-        await threads.sign(Signer([RSA, ED]), rendered(1), 0)
-        large = Rendered(rendered(1).headers, b"x\r\n" * (signing.INLINE_BYTES // 2))
-        await threads.sign(Signer([ED]), large, 0)
-    assert used[0] == threading.main_thread().name
-    assert used[1:] == ["ekiden-sign-0"] * 2
+        await sign(threads, Signer([RSA, ED]), rendered(1), 0)
+    assert used == ["ekiden-sign-0"]
 
 
 async def test_an_error_belongs_to_its_message() -> None:
     async with SigningThreads(1) as threads:
         signer = Signer([RSA])
-        broken = Rendered(((b"From", None),), b"")  # type: ignore[arg-type]  # the fault wanted
-        good, bad, also_good = await asyncio.gather(
-            threads.sign(signer, rendered(1), 0),
-            threads.sign(signer, broken, 0),
-            threads.sign(signer, rendered(2), 0),
-            return_exceptions=True,
-        )
-        assert isinstance(good, bytes)
-        assert isinstance(also_good, bytes)
-        assert isinstance(bad, TypeError | AttributeError)
+        answers: list[Signed] = []
+        all_there = asyncio.Event()
+
+        def given(signed: Signed) -> None:
+            answers.append(signed)
+            if len(answers) == 3:
+                all_there.set()
+
+        good = signer.prepare(rendered(1).headers, b"x" * 32, 0)
+        broken = Prepared(((b"", None),), good.keys)  # type: ignore[arg-type]  # the fault wanted
+        for prepared in (good, broken, good):
+            threads.submit(prepared, given)
+        await all_there.wait()
+        assert [isinstance(answer, bytes) for answer in answers] == [True, False, True]
+        assert isinstance(answers[1], TypeError)
         assert threads.inside == 0
 
 
@@ -91,22 +102,30 @@ async def test_close_finishes_what_is_inside_and_refuses_more() -> None:
     threads = SigningThreads(2, limit=100)
     threads.start()
     signer = Signer([RSA])
-    tasks = [asyncio.create_task(threads.sign(signer, rendered(i), 0)) for i in range(20)]
+    tasks = [asyncio.create_task(sign(threads, signer, rendered(i), 0)) for i in range(20)]
     await asyncio.sleep(0)
     await threads.close()
     assert all(b"DKIM-Signature" in message for message in await asyncio.gather(*tasks))
     with pytest.raises(UnavailableError):
-        await threads.sign(signer, rendered(1), 0)
+        await sign(threads, signer, rendered(1), 0)
     assert not [t for t in threading.enumerate() if t.name.startswith("ekiden-sign")]
 
 
-async def test_a_cancelled_wait_frees_its_place() -> None:
-    async with SigningThreads(1, limit=2) as threads:
-        signer = Signer([RSA])
-        tasks = [asyncio.create_task(threads.sign(signer, rendered(i), 0)) for i in range(10)]
-        await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert threads.inside == 0
-        assert b"DKIM-Signature" in await threads.sign(signer, rendered(1), 0)
+async def test_room_is_told_once_for_all_that_left_together() -> None:
+    async with SigningThreads(1, limit=8) as threads:
+        told: list[int] = []
+        threads.on_room = lambda: told.append(threads.inside)
+        prepared = Signer([RSA]).prepare(rendered(1).headers, b"x" * 32, 0)
+        left: list[Signed] = []
+        all_left = asyncio.Event()
+
+        def given(signed: Signed) -> None:
+            left.append(signed)
+            if len(left) == 8:
+                all_left.set()
+
+        for _ in range(8):
+            threads.submit(prepared, given)
+        assert not threads.room
+        await all_left.wait()
+        assert told == [0]

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ekiden.errors import UnavailableError
 from ekiden.events.exporter import ATTEMPTS, Exporter, ExporterOptions

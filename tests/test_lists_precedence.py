@@ -2,13 +2,13 @@
 
 import asyncio
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from ekiden.lists.contacts import Contacts
 from ekiden.lists.model import (

@@ -1,10 +1,10 @@
 """Claims, leases, results, suppressions, recovery."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.queue.model import Priority, State

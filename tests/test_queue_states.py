@@ -4,13 +4,14 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.queue.model import Claimed, JobState, Priority, State, WindowRequest

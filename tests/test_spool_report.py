@@ -4,11 +4,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from ekiden.bounce.classes import CLASSES
 from ekiden.queue.model import JobState, State

@@ -19,9 +19,9 @@ A finished field is folded at 76 columns and ends in CRLF: prepend it to the mes
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -63,8 +63,7 @@ _PADDING: Final = PKCS1v15()
 _SHA256: Final = SHA256()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A message ready for the private keys.
 
     Args:

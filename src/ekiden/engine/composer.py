@@ -1,11 +1,13 @@
 """From a claimed delivery to the signed bytes of its message.
 
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
-rendering on the loop and its signatures on the threads beside it. Never unsigned by accident: a
-domain with keys in the configuration is signed with all of them or not sent.
+rendering on the loop, and its RSA signatures on the threads beside it (Ed25519 is cheaper than the
+way there). Never unsigned by accident: a domain with keys in the configuration is signed with all
+of them or not sent.
 
 Orders are made in turn, a few milliseconds of them in one turn of the loop, and only while the
-threads have room: what waits is a claimed row, not a finished message.
+threads have room: what waits is a claimed row, not a finished message. What waits for its job to be
+compiled stands aside meanwhile, and holds up nobody.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +25,7 @@ import msgspec
 from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
 from ekiden.engine.links import JobLinks, LinkMaker, TrackingOptions
-from ekiden.engine.signing import SigningThreads, sign_message
+from ekiden.engine.signing import Signed, SigningThreads
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
 from ekiden.message.content import decode
@@ -36,13 +39,12 @@ _SLICE: Final = 0.004  # seconds of rendering in one turn of the loop
 _merge_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(msgspec.Struct, frozen=True, gc=False):
     """A message ready to be sent.
 
     Args:
         mail_from: The reverse-path.
-        parts: The message in pieces, CRLF line ends, signatures first.
+        parts: The message, CRLF line ends, signatures first.
         size: Bytes of all pieces.
         eight_bit: It needs 8BITMIME.
         smtputf8: It needs SMTPUTF8.
@@ -95,10 +97,19 @@ class _Play:
     links: JobLinks | None  # None: there is no public part to lead to
 
 
+class _Compiling:
+    """A job whose content is being read and compiled, and who waits for it."""
+
+    __slots__ = ("orders",)
+
+    def __init__(self) -> None:
+        self.orders: list[_Order] = []
+
+
 class _Order:
     """A message that is to be made."""
 
-    __slots__ = ("claimed", "future", "seven_bit")
+    __slots__ = ("claimed", "future", "play", "seven_bit")
 
     def __init__(
         self,
@@ -110,6 +121,7 @@ class _Order:
         self.claimed = claimed
         self.future = future
         self.seven_bit = seven_bit
+        self.play: _Play | None = None  # known once it has waited for the job to be compiled
 
     def fill(self, made: Composed | Unrenderable) -> None:
         """Give the message, if it is still wanted."""
@@ -160,7 +172,8 @@ class Composer:
         self._threads = threads
         self._now = now
         self._links = links
-        self._plays: OrderedDict[int, asyncio.Task[_Play]] = OrderedDict()
+        self._plays: OrderedDict[int, _Play | _Compiling] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._orders: deque[_Order] = deque()
         self._scheduled = False
         threads.on_room = self._soon
@@ -221,48 +234,54 @@ class Composer:
                 return
 
     def _begin(self, order: _Order) -> None:
-        play = self._play(order.claimed.job_id)
-        if play.done():
-            self._make(order, play)
-        else:
-            play.add_done_callback(lambda play: self._make(order, play))
-
-    def _make(self, order: _Order, job: "asyncio.Task[_Play]") -> None:
-        claimed, now = order.claimed, self._now()
+        job_id = order.claimed.job_id
+        play = order.play or self._plays.get(job_id)
+        if play is None:
+            play = self._plays[job_id] = _Compiling()
+            while len(self._plays) > _JOBS_KEPT:
+                self._plays.popitem(last=False)
+            task = asyncio.create_task(self._compile_for(job_id, play), name=f"compile {job_id}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if isinstance(play, _Compiling):
+            play.orders.append(order)
+            return
+        if order.play is None:
+            self._plays.move_to_end(job_id)
         try:
-            play = job.result()
-            rendered = play.compiled.render(
-                Recipient(claimed.recipient, _merge_decoder.decode(claimed.merge)),
-                self._marks(play, claimed, now),
-                seven_bit=order.seven_bit,
-            )
-            if play.signer is None:
-                message = rendered.message()
-            elif self._threads.on_loop(play.signer, rendered):
-                message = sign_message(play.signer, rendered, now)
-            else:
-                self._sign(order, play, rendered, now)
-                return
+            self._make(order, play, self._now())
         except Exception as error:  # noqa: BLE001 - it is the one's who waits for the message
             order.fail(error)
+
+    def _make(self, order: _Order, play: _Play, now: float) -> None:
+        claimed = order.claimed
+        rendered = play.compiled.render(
+            Recipient(claimed.recipient, _merge_decoder.decode(claimed.merge)),
+            self._marks(play, claimed, now),
+            seven_bit=order.seven_bit,
+        )
+        signer = play.signer
+        if signer is None:
+            order.fill(self._composed(play, claimed, rendered, b""))
+            return
+        prepared = signer.prepare(rendered.headers, rendered.body_hash(), now)
+        if signer.cheap:
+            order.fill(self._composed(play, claimed, rendered, prepared.finish()))
         else:
-            order.fill(self._composed(order, play, rendered, message))
+            self._threads.submit(prepared, partial(self._signed, order, play, rendered))
 
-    def _sign(self, order: _Order, play: _Play, rendered: Rendered, now: float) -> None:
-        assert play.signer is not None  # noqa: S101 - `_make` has looked
+    def _signed(self, order: _Order, play: _Play, rendered: Rendered, signed: Signed) -> None:
+        if isinstance(signed, bytes):
+            order.fill(self._composed(play, order.claimed, rendered, signed))
+        else:
+            order.fail(signed)
 
-        def signed(done: "asyncio.Future[bytes]") -> None:
-            error = done.exception()
-            if error is None:
-                order.fill(self._composed(order, play, rendered, done.result()))
-            else:
-                order.fail(error)
-
-        self._threads.submit(play.signer, rendered, now).add_done_callback(signed)
-
-    def _composed(self, order: _Order, play: _Play, rendered: Rendered, message: bytes) -> Composed:
+    def _composed(
+        self, play: _Play, claimed: Claimed, rendered: Rendered, signatures: bytes
+    ) -> Composed:
+        message = rendered.message(signatures)
         return Composed(
-            self._mail_from(play, order.claimed, self._now()),
+            self._mail_from(play, claimed, self._now()),
             message,
             len(message),
             rendered.eight_bit,
@@ -285,24 +304,22 @@ class Composer:
         own = play.facts.mail_from
         return (own and self._identifiers.return_address(claimed.id, now)) or own
 
-    def _play(self, job_id: int) -> "asyncio.Task[_Play]":
-        """Return the job in play; compiled once however many ask at the same time."""
-        task = self._plays.get(job_id)
-        if task is None:
-            task = asyncio.create_task(self._compile(job_id), name=f"compile {job_id}")
-            task.add_done_callback(lambda task: self._forget_failed(job_id, task))
-            self._plays[job_id] = task
-            while len(self._plays) > _JOBS_KEPT:
-                self._plays.popitem(last=False)
-        else:
-            self._plays.move_to_end(job_id)
-        return task
-
-    def _forget_failed(self, job_id: int, task: "asyncio.Task[_Play]") -> None:
-        """Let the next delivery try to compile anew."""
-        failed = task.cancelled() or task.exception() is not None
-        if failed and self._plays.get(job_id) is task:
-            del self._plays[job_id]
+    async def _compile_for(self, job_id: int, compiling: _Compiling) -> None:
+        """Compile a job once, however many wait for it; after a failure the next one tries anew."""
+        try:
+            play = await self._compile(job_id)
+        except Exception as error:  # noqa: BLE001 - it is theirs who wait for their messages
+            if self._plays.get(job_id) is compiling:
+                del self._plays[job_id]
+            for order in compiling.orders:
+                order.fail(error)
+            return
+        if self._plays.get(job_id) is compiling:  # else it has been forgotten meanwhile
+            self._plays[job_id] = play
+        for order in compiling.orders:
+            order.play = play
+        self._orders.extendleft(reversed(compiling.orders))
+        self._soon()
 
     async def _compile(self, job_id: int) -> _Play:
         facts = self._jobs.get(job_id) or await self._queue.job(job_id)

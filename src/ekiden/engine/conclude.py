@@ -6,7 +6,8 @@ the settlement goes to whoever was given as `settle`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from ekiden.bounce.classify import Classifier
 from ekiden.bounce.model import Action, ReplyContext, Verdict
@@ -33,8 +34,7 @@ RENDERING_FAILURE = "rendering_failure"  # the class of a delivery whose templat
 HARD_BOUNCE = "hard_bounce"  # the reason of a suppression
 
 
-@dataclass(frozen=True, slots=True)
-class Journey:
+class Journey(msgspec.Struct, frozen=True, gc=False):
     """Which way an attempt went.
 
     Args:
@@ -54,16 +54,14 @@ class Journey:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A verdict (None without a reply) and the decision that follows."""
 
     verdict: Verdict | None
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Concluded:
+class Concluded(msgspec.Struct, frozen=True, gc=False):
     """What an attempt changed: for the queue, and for the path."""
 
     settlement: Settlement

@@ -25,23 +25,22 @@ suppresses at once, whatever its words: `soft` lets the queue count it towards a
 
 from dataclasses import dataclass
 
+import msgspec
+
 from ekiden.bounce.model import Action, Verdict
 from ekiden.shaping.window import Lesson
 from ekiden.smtp.outcome import Accepted, Broke, Cause, Outcome, Rejected, Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(msgspec.Struct, frozen=True, gc=False):
     """The receiver has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NextHost:
+class NextHost(msgspec.Struct, frozen=True, gc=False):
     """Try the next MX host of the same site, in the same attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(msgspec.Struct, frozen=True, gc=False):
     """Try again, not before `at` (UNIX seconds).
 
     Args:
@@ -55,8 +54,7 @@ class RetryAt:
     in_doubt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bounce:
+class Bounce(msgspec.Struct, frozen=True, gc=False):
     """Never deliverable.
 
     Args:
@@ -68,8 +66,7 @@ class Bounce:
     soft: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Expire:
+class Expire(msgspec.Struct, frozen=True, gc=False):
     """It would be retried past its end.
 
     Args:
@@ -79,8 +76,7 @@ class Expire:
     in_doubt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """In doubt, and not to be sent again without a person."""
 
 
@@ -115,8 +111,7 @@ class RetryPolicy:
         return base * (1.0 + self.jitter * jitter)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What the table needs to know of the delivery.
 
     Args:

@@ -1,15 +1,15 @@
 """Signing beside the loop: a few threads, small batches, bounded.
 
-RSA-2048 costs 0.7-0.9 ms and `cryptography` releases the GIL while it works, so two threads sign
-twice as fast and the loop stays free. Ed25519 costs 0.05 ms, and the hop to a thread and back 0.04
-more, so small messages are signed on the loop; from about 30 KB on the hop is lost in the hashing,
-and they go to a thread (measured: docs/dkim.md).
+An RSA-2048 operation costs 0.25-0.9 ms and `cryptography` releases the GIL while it works, so two
+threads sign twice as fast and the loop stays free. Ed25519 costs 0.04 ms, no more than the hop to
+a thread and back, so it is done on the loop (measured: docs/dkim.md).
 
+- A thread does the private-key operation and nothing else. Each step of Python there must first get
+  the GIL from a busy loop; hashing and folding cost the same on either side of it.
 - At most `limit` messages are inside, whatever the scheduler opens; who asks `room` first renders
   nothing that would have to wait. What is handed in beyond it waits in order.
 - Messages handed in during one turn of the loop travel together, split evenly among the threads,
   at most `BATCH` to a hop: one wake-up for several, and none waits long for its neighbours.
-- A thread hashes the body, prepares, signs and joins; the loop only takes the bytes.
 - An error of one message is that message's; a thread never dies of it.
 """
 
@@ -22,41 +22,24 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from ekiden.dkim.sign import Signer
+from ekiden.dkim.sign import Prepared
 from ekiden.errors import UnavailableError
-from ekiden.message.rendered import Rendered
 
 BATCH: Final = 8  # messages to a hop
 PER_THREAD: Final = 32  # messages inside for each thread, waiting ones included
-INLINE_BYTES: Final = 32 * 1024  # from here on the hop to a thread costs nothing (docs/dkim.md)
+
+Signed = bytes | Exception  # the DKIM-Signature fields, or why there are none
 
 
 class _Work:
     """One message on its way through a thread."""
 
-    __slots__ = ("error", "future", "now", "rendered", "signed", "signer")
+    __slots__ = ("given", "prepared", "signed")
 
-    def __init__(
-        self, signer: Signer, rendered: Rendered, now: float, future: "asyncio.Future[bytes]"
-    ) -> None:
-        self.signer = signer
-        self.rendered = rendered
-        self.now = now
-        self.future = future
-        self.signed = b""
-        self.error: Exception | None = None
-
-
-def sign_message(signer: Signer, rendered: Rendered, now: float) -> bytes:
-    """Return the signed message, ready to be dot-stuffed and sent.
-
-    Args:
-        signer: The identity's keys.
-        rendered: The message.
-        now: UNIX seconds, for `t=`.
-    """
-    prepared = signer.prepare(rendered.headers, rendered.body_hash(), now)
-    return rendered.message(prepared.finish())
+    def __init__(self, prepared: Prepared, given: Callable[[Signed], None]) -> None:
+        self.prepared = prepared
+        self.given = given
+        self.signed: Signed = b""
 
 
 class SigningThreads:
@@ -65,20 +48,16 @@ class SigningThreads:
     Args:
         threads: How many; the number of cores by default.
         limit: Messages inside at once; `PER_THREAD` for each thread by default.
-        inline: Small messages with Ed25519 keys alone are signed on the loop.
 
     Use as an asynchronous context manager, or call `start` and `await close()`.
 
     Attributes:
-        on_room: Called on the loop when a message has left and there is room for another.
+        on_room: Called on the loop when messages have left and there is room for others.
     """
 
-    def __init__(
-        self, threads: int | None = None, *, limit: int | None = None, inline: bool = True
-    ) -> None:
+    def __init__(self, threads: int | None = None, *, limit: int | None = None) -> None:
         self.threads = threads or os.cpu_count() or 1
         self.limit = limit or PER_THREAD * self.threads
-        self.inline = inline
         self.on_room: Callable[[], None] = lambda: None
         self._queue: SimpleQueue[Sequence[_Work] | None] = SimpleQueue()
         self._waiting: deque[_Work] = deque()
@@ -118,65 +97,35 @@ class SigningThreads:
         """Whether another message would be signed without waiting for others."""
         return self._inside < self.limit
 
-    def on_loop(self, signer: Signer, rendered: Rendered) -> bool:
-        """Whether a message costs less than the hop to a thread: `sign_message` it at once."""
-        return self.inline and signer.cheap and len(rendered.body) <= INLINE_BYTES
-
-    async def sign(self, signer: Signer, rendered: Rendered, now: float) -> bytes:
-        """Sign a message, here or on a thread; waits while `limit` others are inside.
+    def submit(self, prepared: Prepared, given: Callable[[Signed], None]) -> None:
+        """Hand a message to the threads.
 
         Args:
-            signer: The identity's keys.
-            rendered: The message.
-            now: UNIX seconds, for `t=`.
-
-        Returns:
-            The message with its DKIM-Signature fields, before dot-stuffing.
-
-        Raises:
-            UnavailableError: The threads are closing.
-        """
-        if self.on_loop(signer, rendered):
-            return sign_message(signer, rendered, now)
-        return await self.submit(signer, rendered, now)
-
-    def submit(self, signer: Signer, rendered: Rendered, now: float) -> "asyncio.Future[bytes]":
-        """Hand a message to the threads; the future has what `sign` returns.
+            prepared: What is to be signed.
+            given: Called once, on the loop, with the finished fields or the error.
 
         Raises:
             UnavailableError: The threads are closing.
         """
         if self._loop is None or self._closing:
             raise UnavailableError("signing has been shut down")
-        work = _Work(signer, rendered, now, self._loop.create_future())
+        work = _Work(prepared, given)
         if self.room:
             self._admit(work)
         else:
             self._waiting.append(work)
-        return work.future
 
     def _admit(self, work: _Work) -> None:
         self._inside += 1
-        # A place is free again when nobody waits for it any more, cancelled or done.
-        work.future.add_done_callback(self._left)
         if not self._pending:
             assert self._loop is not None  # noqa: S101 - `submit` has checked it
-            self._loop.call_soon(self._flush_if_any)
+            self._loop.call_soon(self._flush)
         self._pending.append(work)
-
-    def _left(self, _: "asyncio.Future[bytes]") -> None:
-        self._inside -= 1
-        while self._waiting and self.room:
-            work = self._waiting.popleft()
-            if not work.future.done():
-                self._admit(work)
-        if self.room:
-            self.on_room()
 
     def _flush(self) -> None:
         """Hand what gathered in this turn of the loop to the threads."""
         pending, self._pending = self._pending, []
-        size = min(BATCH, -(-len(pending) // self.threads))
+        size = max(1, min(BATCH, -(-len(pending) // self.threads)))
         for start in range(0, len(pending), size):
             self._queue.put(pending[start : start + size])
 
@@ -184,14 +133,23 @@ class SigningThreads:
         while (batch := self._queue.get()) is not None:
             for work in batch:
                 try:
-                    work.signed = sign_message(work.signer, work.rendered, work.now)
-                except Exception as error:  # noqa: BLE001 - it is raised again where `sign` waits
-                    work.error = error
+                    work.signed = work.prepared.finish()
+                except Exception as error:  # noqa: BLE001 - it goes to the one who handed it in
+                    work.signed = error
             assert self._loop is not None  # noqa: S101 - set before the thread starts
             try:
-                self._loop.call_soon_threadsafe(_settle, batch)
+                self._loop.call_soon_threadsafe(self._finished, batch)
             except RuntimeError:  # the loop was closed without `close`: nobody waits any more
                 return
+
+    def _finished(self, batch: Sequence[_Work]) -> None:
+        self._inside -= len(batch)
+        while self._waiting and self.room:
+            self._admit(self._waiting.popleft())
+        for work in batch:
+            work.given(work.signed)
+        if self.room:
+            self.on_room()
 
     async def close(self) -> None:
         """Finish what is inside, then end the threads."""
@@ -200,27 +158,13 @@ class SigningThreads:
         self._closing = True
         while self._waiting:
             self._admit(self._waiting.popleft())
-        self._flush_if_any()
+        self._flush()
         for _ in self._workers:
             self._queue.put(None)
         await asyncio.to_thread(self._join)
         # Results were posted before the threads ended; one turn of the loop delivers them.
         await asyncio.sleep(0)
 
-    def _flush_if_any(self) -> None:
-        if self._pending:
-            self._flush()
-
     def _join(self) -> None:
         for worker in self._workers:
             worker.join()
-
-
-def _settle(batch: Sequence[_Work]) -> None:
-    for work in batch:
-        if work.future.done():  # cancelled meanwhile
-            continue
-        if work.error is not None:
-            work.future.set_exception(work.error)
-        else:
-            work.future.set_result(work.signed)

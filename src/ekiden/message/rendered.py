@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ekiden.dkim.canonical import body_hash
 
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True, gc=False):
     """Whom a message is for.
 
     Args:
@@ -20,11 +20,10 @@ class Recipient:
     """
 
     address: str
-    merge: Mapping[str, Any] = field(default_factory=dict)
+    merge: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(msgspec.Struct, frozen=True, gc=False):
     """What the engine adds to one delivery's message.
 
     Args:
@@ -39,12 +38,11 @@ class Marks:
     message_id: str
     date: float
     extra_headers: tuple[tuple[str, str], ...] = ()
-    urls: Mapping[str, str] = field(default_factory=dict)
+    urls: Mapping[str, str] = msgspec.field(default_factory=dict)
     tracker: Callable[[str], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """A finished message, not yet signed.
 
     Args:
@@ -61,8 +59,8 @@ class Rendered:
     body: bytes
     eight_bit: bool = False
     smtputf8: bool = False
-    canonical: bytes | None = field(default=None, repr=False)
-    digest: bytes | None = field(default=None, repr=False)
+    canonical: bytes | None = None
+    digest: bytes | None = None
 
     def body_hash(self) -> bytes:
         """Return the SHA-256 behind DKIM's `bh=`."""

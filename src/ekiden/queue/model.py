@@ -12,11 +12,15 @@
 
 *deferred* is not a state: it is `ready` with a `due_at` in the future and at least one attempt.
 `docs/flow.md` draws the same diagram with the method that makes each transition.
+
+What is made for every delivery is a `Struct`: built in C, and not walked by the garbage collector.
 """
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
+
+import msgspec
 
 
 class State(StrEnum):
@@ -165,8 +169,7 @@ class JobFacts:
         return sum(self.counts.get(state, 0) for state in (State.READY, State.SENDING, State.HELD))
 
 
-@dataclass(frozen=True, slots=True)
-class LaneFacts:
+class LaneFacts(msgspec.Struct, frozen=True, gc=False):
     """A lane: one job's deliveries to one destination; what the scheduler holds windows of."""
 
     id: int
@@ -177,16 +180,14 @@ class LaneFacts:
     due_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """A ready delivery as the scheduler's window holds it."""
 
     id: int
     due_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(msgspec.Struct, frozen=True, gc=False):
     """A delivery that a session may now send; every later write presents `lease`."""
 
     id: int
@@ -201,8 +202,7 @@ class Claimed:
     lease: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One try, as it is recorded."""
 
     at: float
@@ -220,8 +220,7 @@ class Attempt:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """What follows from an attempt: the one write that ends a lease.
 
     Args:
@@ -245,8 +244,7 @@ class Settlement:
     undo_attempt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WindowRequest:
+class WindowRequest(msgspec.Struct, frozen=True, gc=False):
     """Wanted: a lane's next `limit` ready deliveries after the one at `(after_due, after_id)`."""
 
     lane_id: int
@@ -299,8 +297,7 @@ class Recovered:
     state: State  # READY (sent again) or HELD (waits for a person)
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True, gc=False):
     """One row of the history: a try, or a fate without one (`attempt` is None).
 
     `klass` says why there was no try: the reason of a suppression, or what a list said
@@ -322,8 +319,7 @@ class AttemptRecord:
     klass: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRow:
+class AcceptedRow(msgspec.Struct, frozen=True, gc=False):
     """A delivery that an opened job brought into the queue."""
 
     id: int

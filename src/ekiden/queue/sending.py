@@ -13,8 +13,9 @@ A row whose state or lease is not the expected one is left alone and reported ba
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, Literal
+
+from msgspec.structs import replace
 
 from ekiden.queue.model import (
     Attempt,

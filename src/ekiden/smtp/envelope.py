@@ -7,8 +7,9 @@ intake to say.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ekiden import limits
 from ekiden.smtp.content import UnsendableError
@@ -18,8 +19,7 @@ _PLAIN: Final = re.compile(rf"[^{_CONTROL}\s<>\"\\@]+@[^{_CONTROL}\s<>\"\\@]+")
 _QUOTED: Final = re.compile(rf"\"(?:[^{_CONTROL}\"\\]|\\[^{_CONTROL}])*\"@[^{_CONTROL}\s<>\"\\@]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """Who sends what kind of message to whom.
 
     Args:

@@ -10,8 +10,9 @@ of it, and `decide` (engine/decide.py) has one row for each:
   the message may have been taken: then it is `in_doubt`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from ekiden.smtp.reply import Reply
 
@@ -56,23 +57,20 @@ class Cause(StrEnum):
     LOCAL = "local"  # our own side: source address missing, no descriptors, rendering or signing
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The receiver took the message."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """The receiver said no, with a valid reply."""
 
     stage: Stage
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Broke:
+class Broke(msgspec.Struct, frozen=True, gc=False):
     """There was no valid reply.
 
     Args:

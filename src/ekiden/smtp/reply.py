@@ -1,15 +1,15 @@
 """One SMTP reply as a value (RFC 5321 section 4.2, RFC 2034, RFC 3463)."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 # RFC 3463 section 2; the subject and detail are at most three digits. Anything else is ignored.
 _ENHANCED: Final = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A reply as received, unprintable bytes escaped.
 
     Args:

@@ -7,6 +7,8 @@ Nothing here acts; the dispatcher does, and reports back with the next fact.
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import msgspec
+
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.smtp.outcome import Outcome
@@ -215,23 +217,20 @@ class Park:
 Action = Load | Resolve | Open | Wake | Close | Refuse | Park
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(msgspec.Struct, frozen=True, gc=False):
     """The session's next transactions, in this order."""
 
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(msgspec.Struct, frozen=True, gc=False):
     """Nothing now. Ask again at `until`, on a `Wake`, or when what is in hand has been settled."""
 
     until: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True, gc=False):
     """The session is over: quit it (when its hand is empty), then say `session_closed`."""
 
     reason: str
