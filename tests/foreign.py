@@ -231,6 +231,7 @@ begin acl
 rcpt:
   deny local_parts = ^unknown
     message = Unknown user
+{guard}
   accept domains = \\N^d[0-9]+\\.example$\\N
   deny message = relay not permitted
 data:
@@ -248,12 +249,29 @@ maildir:
   directory_mode = 0755
   mode = 0644
   mode_fail_narrower = false
+{authenticators}
+"""
+_EXIM_AUTH = """\
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${{if and{{{{eq{{$auth2}}{{{user}}}}}{{eq{{$auth3}}{{{password}}}}}}}}}
+  server_set_id = $auth2
+  server_advertise_condition = ${{if def:tls_in_cipher}}
 """
 
 
 @asynccontextmanager
-async def exim(host: str = "127.0.1.1", port: int = 0) -> AsyncIterator[Foreign]:
-    """Exim: `unknown*` is no user, everyone else at `dN.example` shares a maildir."""
+async def exim(
+    host: str = "127.0.1.1", port: int = 0, *, user: str = "", password: str = ""
+) -> AsyncIterator[Foreign]:
+    """Exim: `unknown*` is no user, everyone else at `dN.example` shares a maildir.
+
+    With a user it takes mail only from who has said that name and password, which is asked for
+    inside TLS alone: a smarthost.
+    """
     found = program("exim4")
     owner = _user("Debian-exim")
     port = port or free_port(host)
@@ -264,7 +282,16 @@ async def exim(host: str = "127.0.1.1", port: int = 0) -> AsyncIterator[Foreign]
         for name in ("key.pem", "cert.pem"):
             os.chown(root / name, owner.pw_uid, owner.pw_gid)
         config = root / "exim.conf"
-        config.write_text(_EXIM.format(program=found, root=root, host=host, port=port))
+        config.write_text(
+            _EXIM.format(
+                program=found,
+                root=root,
+                host=host,
+                port=port,
+                guard="  require authenticated = *" if user else "",
+                authenticators=_EXIM_AUTH.format(user=user, password=password) if user else "",
+            )
+        )
         async with _daemon([str(found), "-C", str(config), "-bdf", "-q10m"], root, host, port):
             yield Foreign("exim", root, host, port)
 
