@@ -103,6 +103,7 @@ class World:
         self.lines: dict[int, Line] = {}
         self.sessions = Counter[str]()
         self.handed: list[tuple[float, str, int, int]] = []  # at, destination, job, session
+        self.handed_from: list[tuple[float, str, str]] = []  # at, source, site
         self.delivered = Counter[str]()
         self.done: set[int] = set()
         self.out: set[int] = set()
@@ -242,6 +243,9 @@ class World:
         self.out.add(item.id)
         if self.keep_log:
             self.handed.append((self.now, item.destination, item.job_id, session))
+            if session:
+                line = self.lines[session]
+                self.handed_from.append((self.now, line.source, line.site))
 
     def open(self, action: Open) -> None:
         line = Line(action.session_id, action.site, action.source, list(action.first))

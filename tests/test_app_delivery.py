@@ -14,6 +14,7 @@ import pytest
 from dkim_oracle import verdicts
 from ekiden import app as ekiden_app
 from ekiden.config import load
+from ekiden.keeper import COUNTS_EVERY
 from ekiden.queue.model import JobState, State
 from ekiden.sink.record import read_record
 from stage import Stage, longest_run
@@ -234,6 +235,28 @@ async def test_kill_9_loses_nothing(tmp_path: Path, kills: int) -> None:
     twice = {recipient for recipient, times in took.items() if times > 1}
     assert twice <= doubtful, "a duplicate that nobody was told of"
     assert all(times <= 1 + kills for times in took.values())
+
+
+async def test_kill_9_begins_no_day_anew(tmp_path: Path) -> None:
+    stage = Stage(
+        tmp_path / "s",
+        destinations=1,
+        sites=1,
+        extra='[limits]\nrates_per_site = ["20/d"]\n',
+    )
+    stage.write()
+    stage.drop("job", [f"success+{n}@d0.example" for n in range(60)])
+
+    async with stage.receivers(), stage.dns():
+        process = await start(stage)
+        await until(lambda: stage.record.exists() and sent(stage) == 20)
+        await asyncio.sleep(COUNTS_EVERY + 1)
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+        async with daemon(stage) as app:
+            await until(lambda: "20 per day" in app.why("d0.example"))
+            await asyncio.sleep(0.5)
+    assert sent(stage) == 20
 
 
 async def start(stage: Stage) -> asyncio.subprocess.Process:

@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"events", "spool", "check", "sink", "inbound"},
     {"engine"},
     {"control", "web"},
-    {"settings", "upkeep", "standing", "holds"},
+    {"settings", "upkeep", "standing", "keeper", "holds"},
     {"app"},
     {"daemon"},
     {"cli"},
@@ -29,9 +29,11 @@ LAYERS: list[set[str]] = [
 PURE_ROOMS = ("smtp", "message", "dkim", "bounce", "shaping")
 PURE_FILES = (
     "engine/scheduler.py",
+    "engine/schedule/counting.py",
     "engine/schedule/explain.py",
     "engine/schedule/facts.py",
     "engine/schedule/parts.py",
+    "engine/schedule/roads.py",
     "engine/schedule/slots.py",
     "engine/schedule/state.py",
     "engine/schedule/turns.py",

@@ -24,7 +24,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
 
 from ekiden import __version__, settings
@@ -42,7 +41,6 @@ from ekiden.engine.conclude import Conclusions, Journey
 from ekiden.engine.dialler import Dialler
 from ekiden.engine.dispatcher import Dispatcher, Parts
 from ekiden.engine.schedule.explain import NOTHING_DUE
-from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.scheduler import Scheduler
 from ekiden.engine.settler import Settler
 from ekiden.engine.signing import SigningThreads
@@ -57,6 +55,7 @@ from ekiden.inbound.imap import Poller
 from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.inbound.intake import Taken
 from ekiden.inbound.listener import Listener
+from ekiden.keeper import Keeper
 from ekiden.lists.contacts import Contacts
 from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
@@ -118,6 +117,7 @@ class App:
         self.contacts = Contacts(database)
         self.identities = Identities(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
+        self.keeper = Keeper(self.queue, self.scheduler, self.clock.now)
         self._jobs: dict[int, JobFacts] = {}
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
@@ -197,7 +197,7 @@ class App:
             self.clock,
             UpkeepOptions(config.queue.keep, config.spool.keep),
             due=self.dispatcher.look,
-            save=self._save_learned,
+            save=self.keeper.save,
             sweep=partial(sweep, spool),
             forget=self.contacts.drop_old_consents,
         )
@@ -279,6 +279,7 @@ class App:
                     group.create_task(self.reporter.run(), name="reporter"),
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self.holds.run(), name="holds"),
+                    group.create_task(self.keeper.run(), name="counts"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self._count_refused(), name="refused mail"),
@@ -298,7 +299,7 @@ class App:
         try:
             await self.site.recorder.flush()
             await self.reporter.report_ended()
-            await self._save_learned()
+            await self.keeper.save()
             await self.standings.round()
             await self.returned.flush(self.clock.now())
             await self.exporter.drain()
@@ -330,7 +331,9 @@ class App:
                 remedy="each is an in_doubt event in the event log",
             )
         self._ledger = Ledger.begin(self._database)
-        await self._recall_learned()
+        await self.keeper.recall()
+        await self.holds.recall()
+        self.holds.look_at_all()  # what put mail aside may be gone from the configuration
         await self.standings.begin()
         await self.contacts.finish_removals()
 
@@ -347,15 +350,6 @@ class App:
                 self._ledger.settled(settlement.claimed.id, settlement.claimed.lease)
         self.standings.note(settlements)
         self.exporter.wake()
-
-    async def _save_learned(self) -> None:
-        learned = {name: _encode(one) for name, one in self.scheduler.learned().items()}
-        await self.queue.remember_paths(learned, self.clock.now())
-
-    async def _recall_learned(self) -> None:
-        kept = await self.queue.paths_remembered()
-        self.scheduler.recall({name: _decode(text) for name, text in kept.items()})
-        await self.holds.recall()
 
     async def _measure_lag(self) -> None:
         """Watch how late the loop is: what keeps it longest is everybody's delay."""
@@ -447,6 +441,8 @@ class App:
             told += [f"list {listing.name or 'not named'}", listing.ip, listing.url]
         detail = "; ".join(filter(None, told))
         scope = f"source:{journey.source}"
+        now, why = self.clock.now(), f"{detail}; {reply}"
+        self.scheduler.roads.blocked(journey.source, journey.site, now, journey.began, why)
         self.standings.blocked(scope, detail if listing else f"{detail}; {reply}", claimed.job_id)
 
     def _told(self) -> None:
@@ -495,14 +491,6 @@ class App:
         self.scheduler.set_caps(settings.scheduling(config).caps)
         self.holds.look_at_all()
         _log.info("configuration reloaded", file=str(self.path))
-
-
-def _encode(learned: Learned) -> str:
-    return msgspec.json.encode(learned).decode()
-
-
-def _decode(text: str) -> Learned:
-    return msgspec.json.decode(text, type=Learned)
 
 
 @asynccontextmanager

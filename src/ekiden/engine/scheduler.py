@@ -6,9 +6,9 @@ both and reports back, and the forecast drives the very same object on a virtual
 
 What it promises, at every instant:
 
-1. No cap is exceeded: sessions per destination, site, provider, path, source and engine, those
-   being dialled or closed included; messages per session; messages and connections per second,
-   minute, hour and day, in any span of that length.
+1. No cap is exceeded: sessions per destination, site, provider, path, road (source to provider),
+   source and engine, those being dialled or closed included; messages per session; messages and
+   connections per second, minute, hour and day, in any span of that length.
 2. No id is handed out twice while it is in a hand, and whatever is due and allowed is handed out.
 3. Turns: sites in turn for slots, jobs in turn within a site, destinations in turn within a job.
    Nothing is sorted, so nothing comes in runs. While slots are short a session yields after a
@@ -25,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ekiden.engine.schedule import explain, slots
+from ekiden.engine.schedule.counting import Counting
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Action,
@@ -43,6 +44,7 @@ from ekiden.engine.schedule.facts import (
     Take,
 )
 from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session, Site
+from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
 from ekiden.queue.model import JobFacts, LaneFacts, Waiting
@@ -64,12 +66,18 @@ class Scheduler:
     Args:
         options: How it behaves.
         jitter: Draws a number from 0 to 1 for back-offs; the default is the middle, always.
+
+    Attributes:
+        roads: What is said and asked of (source, provider).
+        counting: What was counted of hours and days, to be kept across restarts.
     """
 
     def __init__(
         self, options: SchedulerOptions | None = None, *, jitter: Jitter = _middle
     ) -> None:
         self._state = State(options or SchedulerOptions(), jitter)
+        self.roads = Roads(self._state)
+        self.counting = Counting(self._state)
 
     # --- Facts: configuration -------------------------------------------------------------------
 
@@ -84,7 +92,7 @@ class Scheduler:
 
     def set_caps(self, caps: Caps) -> None:
         """Take over new caps over everything the engine does."""
-        self._state.engine.set_caps(caps)
+        self._state.set_caps(self._state.engine, caps)
 
     def resolve_again(self, now: float) -> None:
         """Ask anew where every destination goes, and put nothing aside for what held before.
@@ -337,7 +345,7 @@ class Scheduler:
         state.trouble.pop(name, None)
         destination.dead = facts.dead
         destination.stale_at = max(facts.until, now + RESOLVE_AGAIN)
-        destination.set_caps(facts.destination_caps)
+        state.set_caps(destination, facts.destination_caps)
         if facts.dead is not None:
             self._leave(destination)
             for lane in list(destination.lanes.values()):
@@ -373,11 +381,11 @@ class Scheduler:
     def _raise_caps(self, site: Site, facts: SiteFacts, now: float) -> None:
         state = self._state
         if site.caps != facts.site_caps:
-            site.set_caps(facts.site_caps)
+            state.set_caps(site, facts.site_caps)
             state.poke_all(site)
         provider = site.provider
         if provider is not None and provider.caps != facts.provider_caps:
-            provider.set_caps(facts.provider_caps)
+            state.set_caps(provider, facts.provider_caps)
             state.poke(provider, now)
 
     def unresolved(self, name: str, until: float, reason: str, now: float) -> None:
@@ -476,6 +484,7 @@ class Scheduler:
         path.seconds += 0.3 * (now - at - path.seconds)
         if lesson is Lesson.GOOD:
             session.carried = True
+            session.road.refusals = 0
             if path.good(now):
                 state.poke_all(path.site)
             return

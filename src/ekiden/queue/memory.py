@@ -1,39 +1,64 @@
-"""What was learned of paths, kept across restarts.
+"""What the engine has learned and counted, kept across restarts.
 
 A window found by asking carefully would have to be found again after every restart, by pushing
-receivers that have said where their limit is. What is not met for a month is forgotten: the
+receivers that have said where their limit is; a day's allowance would begin anew. What is kept is
+JSON by kind and name; its owner knows its shape. What is not written for long is forgotten: the
 receiver has forgotten it too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Final
 
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms
 from ekiden.store.transaction import Tx, pack
 
-FORGOTTEN: Final = 30 * 86_400.0  # seconds
+_DAY: Final = 86_400.0
+
+
+class Kind(StrEnum):
+    """What is kept."""
+
+    PATH = "path"  # what was learned of a path
+    ROAD = "road"  # what is known of a source at a provider
+    COUNT = "count"  # what a scope counted of its hours and days
+
+
+FORGOTTEN: Final = {  # seconds after the last writing
+    Kind.PATH: 30 * _DAY,
+    Kind.ROAD: 30 * _DAY,
+    Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
+}
 
 
 class Memory(Part):
-    """Reads and writes what was learned."""
+    """Reads and writes what the engine keeps."""
 
-    async def remember_paths(self, learned: Mapping[str, str], now: float) -> None:
-        """Keep what was learned.
+    async def remember(self, kind: Kind, states: Mapping[str, str], now: float) -> None:
+        """Keep states; names that are not given keep what they have.
 
         Args:
-            learned: JSON by path; a path that is not named keeps what it has.
+            kind: What they are.
+            states: JSON by name.
             now: UNIX seconds.
         """
-        rows = pack(list(learned.items()))
+        rows = pack(list(states.items()))
+        limit = FORGOTTEN.get(kind)
 
         def op(tx: Tx) -> None:
-            tx.execute(sql("remember_paths"), (rows, ms(now)))
-            tx.execute(sql("forget_paths"), (ms(now - FORGOTTEN),))
+            tx.execute(sql("remember"), (kind, rows, ms(now)))
+            if limit is not None:
+                tx.execute(sql("forget_memory"), (kind, ms(now - limit)))
 
-        await self._db.write(op)
+        await self._db.write(op, rows=len(states))
 
-    async def paths_remembered(self) -> dict[str, str]:
-        """Return what was kept, as JSON by path."""
-        rows = await self._db.read(sql("path_memory"))
-        return {str(path): str(learned) for path, learned in rows}
+    async def unremember(self, kind: Kind, names: Sequence[str]) -> None:
+        """Drop what was kept under some names."""
+        values = (kind, pack(list(names)))
+        await self._db.write(lambda tx: tx.execute(sql("drop_memory"), values))
+
+    async def remembered(self, kind: Kind) -> dict[str, str]:
+        """Return what was kept of a kind, as JSON by name."""
+        rows = await self._db.read(sql("memory"), (kind,))
+        return {str(name): str(state) for name, state in rows}

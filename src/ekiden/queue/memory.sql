@@ -1,10 +1,13 @@
--- name: remember_paths
-INSERT INTO path_memory (path, learned, at)
-SELECT value ->> 0, value ->> 1, ?2 FROM json_each(?1) WHERE true
-ON CONFLICT (path) DO UPDATE SET learned = excluded.learned, at = excluded.at;
+-- name: remember
+INSERT INTO engine_memory (kind, name, state, at)
+SELECT ?1, value ->> 0, value ->> 1, ?3 FROM json_each(?2) WHERE true
+ON CONFLICT (kind, name) DO UPDATE SET state = excluded.state, at = excluded.at;
 
--- name: forget_paths
-DELETE FROM path_memory WHERE at < ?1;
+-- name: forget_memory
+DELETE FROM engine_memory WHERE kind = ?1 AND at < ?2;
 
--- name: path_memory
-SELECT path, learned FROM path_memory;
+-- name: drop_memory
+DELETE FROM engine_memory WHERE kind = ?1 AND name IN (SELECT value FROM json_each(?2));
+
+-- name: memory
+SELECT name, state FROM engine_memory WHERE kind = ?1;

@@ -17,7 +17,7 @@ two on the border could fall into the same second over there.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from ekiden.shaping.caps import Rate
@@ -152,52 +152,69 @@ class Allowance:
 
 
 class Meter:
-    """All limits of one scope on one thing (messages, or connections)."""
+    """All limits of one scope on one thing (messages, or connections).
 
-    __slots__ = ("_limiters", "smooth")
+    Args:
+        limiters: The scope's own rates, by the span they are over.
+        extra: Limits that somebody else makes and keeps (a warm-up ramp, a reaction); all hold.
+    """
 
-    def __init__(self, limiters: list[Limiter]) -> None:
-        self._limiters = limiters
-        self.smooth = any(isinstance(limiter, Bucket) for limiter in limiters)
+    __slots__ = ("_every", "_own", "budgeted", "moved", "smooth")
+
+    def __init__(self, limiters: Mapping[str, Limiter], extra: Sequence[Limiter] = ()) -> None:
+        self._own = dict(limiters)
+        self._every = (*self._own.values(), *extra)
+        self.smooth = any(isinstance(limiter, Bucket) for limiter in self._every)
+        self.budgeted = any(isinstance(one, Allowance) for one in self._own.values())
+        self.moved = False  # counted since somebody wrote `state` down and set this back
 
     @classmethod
-    def of(cls, rates: Sequence[Rate]) -> "Meter | None":
-        """Return a meter for `rates`, or None when there are none."""
-        limiters: list[Limiter] = []
-        for rate in rates:
-            if rate.seconds < HOUR:
-                limiters.append(Bucket(rate.limit, rate.seconds, str(rate)))
-            else:
-                slots = SLOTS_OF_HOUR if rate.seconds < DAY else SLOTS_OF_DAY
-                limiters.append(Allowance(rate.limit, rate.seconds, slots, str(rate)))
-        return cls(limiters) if limiters else None
+    def of(cls, rates: Sequence[Rate], extra: Sequence[Limiter] = ()) -> "Meter | None":
+        """Return a meter for `rates` and what is added to them, or None when there is nothing."""
+        limiters: dict[str, Limiter] = {}
+        for rate in sorted(rates, key=lambda rate: -rate.limit):  # of two over one span the lower
+            limiters[f"{rate.seconds:g}"] = _limiter(rate)
+        return cls(limiters, extra) if limiters or extra else None
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time that every limit allows one more."""
-        return max(limiter.ready_at(now) for limiter in self._limiters)
+        return max(limiter.ready_at(now) for limiter in self._every)
 
     def spend(self, now: float) -> None:
         """Count one start against every limit."""
-        for limiter in self._limiters:
+        self.moved = True
+        for limiter in self._every:
             limiter.spend(now)
 
     def refund(self, at: float) -> None:
         """Take back one start that was counted at `at`."""
-        for limiter in self._limiters:
+        self.moved = True
+        for limiter in self._every:
             limiter.refund(at)
 
     def binding(self, now: float) -> str:
         """Return the words of the limit that is used up the longest, "" when none is."""
-        last = max(self._limiters, key=lambda limiter: limiter.ready_at(now))
+        last = max(self._every, key=lambda limiter: limiter.ready_at(now))
         return last.label if last.ready_at(now) > now else ""
 
     def state(self) -> dict[str, list[float]]:
-        """Return what must be kept of each limit, by its words."""
-        states = {limiter.label: limiter.state() for limiter in self._limiters}
-        return {label: state for label, state in states.items() if state}
+        """Return what must be kept of the scope's own rates, by their span in seconds."""
+        states = {span: limiter.state() for span, limiter in self._own.items()}
+        return {span: state for span, state in states.items() if state}
 
-    def restore(self, states: dict[str, list[float]]) -> None:
-        """Continue from `states`; a limit whose number changed begins anew."""
-        for limiter in self._limiters:
-            if limiter.label in states:
-                limiter.restore(states[limiter.label])
+    def restore(self, states: Mapping[str, list[float]]) -> None:
+        """Continue from `states`.
+
+        What was sent counts by its span, whatever the limit: who raises 500 a day to 600 has 100
+        left. A span that was not counted before begins anew.
+        """
+        for span, limiter in self._own.items():
+            if span in states:
+                limiter.restore(states[span])
+
+
+def _limiter(rate: Rate) -> Limiter:
+    if rate.seconds < HOUR:
+        return Bucket(rate.limit, rate.seconds, str(rate))
+    slots = SLOTS_OF_HOUR if rate.seconds < DAY else SLOTS_OF_DAY
+    return Allowance(rate.limit, rate.seconds, slots, str(rate))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Site, Source
+from ekiden.engine.schedule.parts import OTHER, Destination, Job, Lane, Path, Scope, Site, Source
 from ekiden.engine.schedule.state import State
 from ekiden.queue.model import JobState
 
@@ -127,9 +127,7 @@ def why(state: State, name: str, now: float) -> Reason:
     if destination.site is None:
         return "its MX hosts are being looked up", FOREVER
     if not destination.lanes:
-        paused = [(path.reason, path.until) for path in destination.site.paths.values()]
-        held = _site_closed(destination.site, now) or min(paused, default=None, key=_when)
-        return held if held and held[1] > now else (NOTHING_DUE, now)
+        return _put_aside(destination.site, now) or (NOTHING_DUE, now)
     jobs = [_job_closed(lane.job, now) for lane in destination.lanes.values()]
     shut = [reason for reason in jobs if reason is not None]
     if len(shut) == len(jobs):
@@ -158,6 +156,14 @@ def _within(destination: Destination, now: float) -> Reason | None:
     return None
 
 
+def _put_aside(site: Site, now: float) -> Reason | None:
+    """Return why mail for a site may have left memory: the site, or every source seen there."""
+    ways = [_source_closed(path.source, site, now) for path in site.paths.values()]
+    held = [reason for reason in ways if reason is not None]
+    every = min(held, key=_when) if held and len(held) == len(ways) else None
+    return _site_closed(site, now) or every
+
+
 def _site_closed(site: Site, now: float) -> Reason | None:
     provider = site.provider.closed_because(now) if site.provider else None
     return provider or site.closed_because(now)
@@ -184,7 +190,8 @@ def _source_closed(source: Source, site: Site, now: float) -> Reason | None:
     if path is not None and not path.room():
         what = "one probe at a time" if path.failures else f"a window of {path.limit()}"
         return f"{path.sessions} sessions, {what} on {path}", FOREVER
-    scopes: list[Scope] = [source] if path is None else [path, source]
+    road = source.roads.get(OTHER if site.provider is None else site.provider.name)
+    scopes: list[Scope] = [one for one in (path, road, source) if one is not None]
     return next((why for scope in scopes if (why := scope.closed_because(now))), None)
 
 

@@ -133,6 +133,24 @@ class Learned:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RoadLearned:
+    """What is known of a road (source, provider); plain values, to be kept across restarts.
+
+    Args:
+        until: Nothing is begun before.
+        reason: Why.
+        refusals: Blocks in a row.
+    """
+
+    until: float = 0.0
+    reason: str = ""
+    refusals: int = 0
+
+
+Counts = dict[str, dict[str, list[float]]]  # "messages", "connections" -> Meter.state()
+
+
 # --- Decisions out ------------------------------------------------------------------------------
 
 

@@ -13,13 +13,16 @@ that holds it (a scope, a pool, a destination, a job), which puts it back. So no
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER, Learned
 from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
-from ekiden.shaping.rates import Meter
+from ekiden.shaping.rates import Limiter, Meter
 from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 from ekiden.smtp.outcome import Outcome
+
+OTHER: Final = "other"  # the provider of the sites that belong to nobody known
 
 
 class Line:
@@ -74,11 +77,12 @@ class Gate:
 
 
 class Scope(Gate):
-    """A gate with caps: the engine, a source, a provider, a site, a destination, a path."""
+    """A gate with caps: the engine, a source, a provider, a road, a site, a destination, a path."""
 
     __slots__ = (
         "caps",
         "connections",
+        "extra",
         "layer",
         "leaving",
         "messages",
@@ -97,17 +101,40 @@ class Scope(Gate):
         self.caps = NO_CAPS
         self.messages: Meter | None = None
         self.connections: Meter | None = None
+        self.extra: dict[str, Limiter] | None = None  # beside the rates, by who set them
         self.set_caps(caps)
 
     def set_caps(self, caps: Caps) -> None:
-        """Take over new caps; meters whose numbers are unchanged keep their counts."""
+        """Take over new caps; what was counted over a span goes on counting."""
         if caps is self.caps or caps == self.caps:
             return
         if caps.messages != self.caps.messages:
-            self.messages = _renewed(self.messages, Meter.of(caps.messages))
+            self._renew_messages(caps)
         if caps.connections != self.caps.connections:
             self.connections = _renewed(self.connections, Meter.of(caps.connections))
         self.caps = caps
+
+    def limit_messages(self, owner: str, limiter: Limiter | None) -> None:
+        """Let a limit of somebody else's hold beside the rates, or no longer.
+
+        Args:
+            owner: Who sets it ("warm-up"): one limit each, the latest.
+            limiter: The limit, which its owner keeps across restarts; None to take it away.
+        """
+        extra = {key: one for key, one in (self.extra or {}).items() if key != owner}
+        if limiter is not None:
+            extra[owner] = limiter
+        self.extra = extra or None
+        self._renew_messages(self.caps)
+
+    def _renew_messages(self, caps: Caps) -> None:
+        extra = tuple(self.extra.values()) if self.extra else ()
+        self.messages = _renewed(self.messages, Meter.of(caps.messages, extra))
+
+    @property
+    def key(self) -> str:
+        """What its counts are kept under."""
+        return f"{self.layer} {self.name}".strip()
 
     def full(self) -> bool:
         """Whether its cap on sessions is reached."""
@@ -142,18 +169,63 @@ class Scope(Gate):
 def _renewed(old: Meter | None, new: Meter | None) -> Meter | None:
     if old is not None and new is not None:
         new.restore(old.state())
+        new.moved = old.moved
     return new
 
 
 class Source(Scope):
     """An egress address."""
 
-    __slots__ = ("path_caps", "pools")
+    __slots__ = ("path_caps", "pools", "roads")
 
     def __init__(self, name: str, caps: Caps, path_caps: Caps, bulk_turns: int) -> None:
         super().__init__("source", name, caps, bulk_turns)
         self.path_caps = path_caps
         self.pools: list[Pool] = []
+        self.roads: dict[str, Road] = {}  # by provider
+
+
+class Road(Scope):
+    """(source, provider): all paths from one address to one provider's sites.
+
+    A provider judges an address over all its sites together, so a warm-up ramp and a block belong
+    here. Sites of nobody known have a road together, `OTHER`: a cold address is cold for them all.
+    """
+
+    __slots__ = ("_blocked_at", "_blocking", "provider", "refusals", "source")
+
+    def __init__(self, source: str, provider: str, blocking: Backoff, bulk_turns: int) -> None:
+        super().__init__("road", f"{source} to {provider}", NO_CAPS, bulk_turns)
+        self.source = source
+        self.provider = provider
+        self.refusals = 0  # blocks in a row
+        self._blocking = blocking
+        self._blocked_at = NEVER
+
+    def blocked(self, now: float, since: float, reason: str, jitter: float) -> bool:
+        """Learn that the provider refuses this source; return whether that was news.
+
+        Args:
+            now: UNIX seconds.
+            since: When what was refused was begun; before the last block it is the same one.
+            reason: The reply in words.
+            jitter: A number from 0 to 1.
+        """
+        if since <= self._blocked_at:
+            return False
+        self._blocked_at = now
+        self.refusals += 1
+        self.suspend(now + self._blocking.wait(self.refusals, jitter), reason)
+        return True
+
+    def suspend(self, until: float, reason: str) -> None:
+        """Begin nothing before `until`, unless something else holds it longer already."""
+        if until > self.until:
+            self.until, self.reason = until, reason
+
+    def __str__(self) -> str:
+        whom = f"provider {self.provider}" if self.provider != OTHER else "providers not known"
+        return f"source {self.source} to {whom}"
 
 
 class Pool(Gate):
@@ -449,17 +521,26 @@ class Session:
         "open",
         "path",
         "probe",
+        "road",
         "scopes",
         "taken",
         "work",
     )
 
     def __init__(
-        self, number: int, work: Work, path: Path, scopes: tuple[Scope, ...], now: float
+        self,
+        number: int,
+        work: Work,
+        path: Path,
+        *,
+        road: Road,
+        scopes: tuple[Scope, ...],
+        now: float,
     ) -> None:
         self.id = number
         self.work = work
         self.path = path
+        self.road = road
         self.scopes = scopes  # whose caps on messages apply, destinations apart
         self.begun_at = now
         self.most = 1_000_000  # messages on this connection

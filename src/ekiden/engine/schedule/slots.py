@@ -8,7 +8,7 @@ let through, so a free slot is never left unused and nobody is woken in vain.
 from zlib import crc32
 
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
-from ekiden.engine.schedule.parts import Gate, Path, Scope, Session, Work
+from ekiden.engine.schedule.parts import OTHER, Gate, Path, Scope, Session, Work
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import lane_of_rank
 from ekiden.shaping.window import NEVER
@@ -68,8 +68,9 @@ def _path(state: State, work: Work, now: float) -> Path | tuple[Gate, float]:
     if not sources:
         return work.pool, FOREVER
     site = work.site
-    site_at, source_at = FOREVER, FOREVER
-    busy: Gate = site
+    site_at = FOREVER
+    roads: list[tuple[float, Gate]] = []
+    busy: list[tuple[float, Gate]] = []
     start = crc32(site.name.encode()) if len(sources) > 1 else 0
     for step in range(len(sources)):
         source = sources[(start + step) % len(sources)]
@@ -78,12 +79,38 @@ def _path(state: State, work: Work, now: float) -> Path | tuple[Gate, float]:
         if at > now:
             site_at = min(site_at, at)
             continue
+        road = state.road(source, site)
+        at = road.open_at(now)
+        if at > now:
+            roads.append((at, road))
+            continue
         at = source.open_at(now)
         if at <= now:
             return path
-        if busy is site or at < source_at:
-            busy, source_at = source, at
-    return (busy, source_at) if busy is not site else (site, site_at)
+        busy.append((at, source))
+    return _wait_where(site, site_at, roads, busy)
+
+
+def _wait_where(
+    site: Gate, site_at: float, roads: list[tuple[float, Gate]], busy: list[tuple[float, Gate]]
+) -> tuple[Gate, float]:
+    """Return the gate that is opened by whatever comes first, as far as one gate can be.
+
+    A source's gate hears of every session that ends in its pools, a road's of those to its
+    provider, a site's of its own and of the times of its paths.
+    """
+    if busy:
+        at, gate = min(busy, key=_time)
+        return gate, at
+    if roads:
+        at, gate = min(roads, key=_time)
+        if at <= site_at:
+            return gate, at
+    return site, site_at
+
+
+def _time(closed: tuple[float, Gate]) -> float:
+    return closed[0]
 
 
 def _path_opens_at(state: State, path: Path, now: float) -> float:
@@ -172,7 +199,11 @@ def _pass_on(state: State, work: Work, waits_at: Gate | None, now: float) -> Non
     provider = work.site.provider
     if provider is not None and provider is not waits_at:
         state.poke(provider, now)
+    name = OTHER if provider is None else provider.name
     for source in work.pool.sources:
+        road = source.roads.get(name)
+        if road is not None and road is not waits_at and road.waiters:
+            state.poke(road, now)
         if source is not waits_at and source.waiters:
             state.poke(source, now)
 

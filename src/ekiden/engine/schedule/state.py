@@ -15,13 +15,16 @@ from typing import Final
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Action,
+    Counts,
     Item,
     Learned,
     Park,
+    RoadLearned,
     SchedulerOptions,
     SourceFacts,
 )
 from ekiden.engine.schedule.parts import (
+    OTHER,
     Destination,
     Gate,
     Jitter,
@@ -30,6 +33,7 @@ from ekiden.engine.schedule.parts import (
     Line,
     Path,
     Pool,
+    Road,
     Scope,
     Session,
     Share,
@@ -38,7 +42,7 @@ from ekiden.engine.schedule.parts import (
     Work,
 )
 from ekiden.queue.model import Waiting
-from ekiden.shaping.caps import NO_CAPS
+from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.window import NEVER
 
 SUSPENDED_PARK: Final = 300.0  # seconds after which a lane that is held without end asks again
@@ -73,6 +77,9 @@ class State:
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
         self.suspensions: dict[str, tuple[float, str]] = {}
         self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
+        self.roads_learned: dict[str, RoadLearned] = {}  # of roads not in memory
+        self.counts: OrderedDict[str, Counts] = OrderedDict()  # of scopes not in memory
+        self.unsaved: dict[str, Counts] = {}  # of which, those that nobody has written down
         self.trouble: OrderedDict[str, tuple[float, str]] = OrderedDict()  # not found: until, why
         self.out: deque[Action] = deque()
         self.loads: dict[int, Lane] = {}
@@ -93,7 +100,7 @@ class State:
             if source is None:
                 source = Source(fact.name, fact.caps, fact.path_caps, turns)
                 self.sources[fact.name] = source
-            source.set_caps(fact.caps)
+            self.set_caps(source, fact.caps)
             source.path_caps = fact.path_caps
             source.pools = [self.pool(name) for name in fact.pools]
             for pool in source.pools:
@@ -101,6 +108,17 @@ class State:
         for site in self.sites.values():
             for path in site.paths.values():
                 path.set_caps(path.source.path_caps)
+
+    def set_caps(self, scope: Scope, caps: Caps) -> None:
+        """Give a scope its caps, and what was counted of its hours and days before."""
+        scope.set_caps(caps)
+        self._find_counts(scope)
+
+    def _find_counts(self, scope: Scope) -> None:
+        if self.counts and (scope.messages or scope.connections):
+            kept = self.counts.pop(scope.key, None)
+            if kept is not None:
+                recount(scope, kept)
 
     def pool(self, name: str) -> Pool:
         """Return the pool of that name; one that no source serves holds what is sent to it."""
@@ -147,10 +165,28 @@ class State:
             options = self.options
             waits = (options.failing, options.slowing, options.blocking)
             found = Path(source, site, options.window, waits, options.bulk_turns)
+            self._find_counts(found)
             learned = self.learned.pop(found.name, None)
             if learned is not None:
                 found.restore(learned)
             site.paths[source.name] = found
+        return found
+
+    def road(self, source: Source, site: Site) -> Road:
+        """Return the road from a source to a site's provider."""
+        return self.road_to(source, OTHER if site.provider is None else site.provider.name)
+
+    def road_to(self, source: Source, provider: str) -> Road:
+        """Return the road, with what was learned of it before."""
+        found = source.roads.get(provider)
+        if found is None:
+            options = self.options
+            found = Road(source.name, provider, options.blocking, options.bulk_turns)
+            source.roads[provider] = found
+            learned = self.roads_learned.pop(found.name, None)
+            if learned is not None:
+                found.refusals = learned.refusals
+                found.suspend(learned.until, learned.reason)
         return found
 
     def work(self, site: Site, pool: Pool) -> Work:
@@ -166,12 +202,14 @@ class State:
             return
         if destination.site is None or destination.dead is not None:
             self.destinations.pop(destination.name, None)
+            self._keep_counts(destination)
             return
         self.resting[destination.name] = destination
         self.resting.move_to_end(destination.name)
         while len(self.resting) > self.options.resolved_max:
             _, oldest = self.resting.popitem(last=False)
             self.destinations.pop(oldest.name, None)
+            self._keep_counts(oldest)
             self.leave_site(oldest)
 
     def leave_site(self, destination: Destination) -> None:
@@ -186,10 +224,21 @@ class State:
         if site.destinations or site.sessions:
             return
         self.sites.pop(site.name, None)
+        self._keep_counts(site)
         for path in site.paths.values():
+            self._keep_counts(path)
             self.learned[path.name] = path.state()
         while len(self.learned) > self.options.resolved_max:
             self.learned.popitem(last=False)
+
+    def _keep_counts(self, scope: Scope) -> None:
+        """Remember what a scope that is forgotten has counted of its hours and days."""
+        counts = counted(scope)
+        if not counts:
+            return
+        self.counts[scope.key] = self.unsaved[scope.key] = counts
+        while len(self.counts) > self.options.resolved_max:
+            self.counts.popitem(last=False)
 
     # --- Suspensions ------------------------------------------------------------------------------
 
@@ -269,6 +318,18 @@ class State:
                     self._through(other.waiters)
                     return
 
+    def poke_road(self, road: Road, now: float) -> None:
+        """Let one through that wants this road, or would take it in place of another's."""
+        if road.waiters:
+            self.poke(road, now)
+            return
+        for pool in self.sources[road.source].pools:
+            for source in pool.sources:
+                other = source.roads.get(road.provider)
+                if other is not None and other.waiters:
+                    self._through(other.waiters)
+                    return
+
     def unstick_destination(self, destination: Destination) -> None:
         """Put the lanes that waited for a destination back in line."""
         stuck, destination.stuck = destination.stuck, []
@@ -313,6 +374,8 @@ class State:
                     self.poke_all(gate)
                 case Source():
                     self.poke_source(gate, now)
+                case Road():
+                    self.poke_road(gate, now)
                 case _:
                     self.poke(gate, now)
 
@@ -480,9 +543,10 @@ class State:
         """Take a slot everywhere a session counts."""
         self._ticket += 1
         site = work.site
-        every = (self.engine, path.source, path, site, site.provider)
+        road = self.road(path.source, site)
+        every = (self.engine, path.source, road, path, site, site.provider)
         scopes = tuple(scope for scope in every if scope is not None)
-        session = Session(self._ticket, work, path, scopes, now)
+        session = Session(self._ticket, work, path, road=road, scopes=scopes, now=now)
         for scope in scopes:
             scope.sessions += 1
             if scope.connections is not None:
@@ -529,6 +593,7 @@ class State:
         self.poke_all(site)
         if site.provider is not None:
             self.poke(site.provider, now)
+        self.poke_road(session.road, now)
         self.poke_source(path.source, now)
         self.tidy(session.work)
         self._forget_site(site)
@@ -539,3 +604,20 @@ class State:
             session.idle_until = NEVER
             self.idle.pop(session.id, None)
             session.work.idle.pop(session.id, None)
+
+
+def counted(scope: Scope) -> Counts:
+    """Return what a scope has counted, if it has a rate per hour or day; else nothing."""
+    meters = (("messages", scope.messages), ("connections", scope.connections))
+    return {
+        what: state
+        for what, meter in meters
+        if meter is not None and meter.budgeted and (state := meter.state())
+    }
+
+
+def recount(scope: Scope, counts: Counts) -> None:
+    """Let a scope continue from what it had counted."""
+    for what, meter in (("messages", scope.messages), ("connections", scope.connections)):
+        if meter is not None and what in counts:
+            meter.restore(counts[what])

@@ -1,0 +1,64 @@
+"""What was counted against rates per hour and day, to be kept across restarts. Pure.
+
+"500 a day" must not begin anew because the process did. The counts of every scope with such a rate
+are given out when they have moved, and taken back before its first message; a scope that leaves
+memory leaves its counts behind. Rates per second and minute are not kept: they are over before the
+process is up again. `Scheduler.counting` is its face.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from ekiden.engine.schedule.facts import Counts
+from ekiden.engine.schedule.parts import Scope
+from ekiden.engine.schedule.state import State, counted, recount
+
+
+class Counting:
+    """Gives the counts out and takes them back.
+
+    Args:
+        state: The scheduler's memory.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def moved(self) -> dict[str, Counts]:
+        """Return the counts that have moved since the last call, by scope ("site mx.example")."""
+        state = self._state
+        found, state.unsaved = state.unsaved, {}
+        for scope in _scopes(state):
+            meters = (scope.messages, scope.connections)
+            if not any(one is not None and one.budgeted and one.moved for one in meters):
+                continue
+            found[scope.key] = counted(scope)
+            for meter in meters:
+                if meter is not None:
+                    meter.moved = False
+        return found
+
+    def all(self) -> dict[str, Counts]:
+        """Return the counts of every scope that has any."""
+        state = self._state
+        met = {scope.key: counts for scope in _scopes(state) if (counts := counted(scope))}
+        return {**state.counts, **met}
+
+    def recall(self, counts: Mapping[str, Counts]) -> None:
+        """Continue from what was kept; scopes that nobody has met yet find theirs when they are."""
+        state = self._state
+        state.counts.update(counts)
+        for scope in _scopes(state):
+            if (scope.messages or scope.connections) and scope.key in state.counts:
+                recount(scope, state.counts.pop(scope.key))
+
+
+def _scopes(state: State) -> Iterator[Scope]:
+    yield state.engine
+    for source in state.sources.values():
+        yield source
+        yield from source.roads.values()
+    yield from state.providers.values()
+    for site in state.sites.values():
+        yield site
+        yield from site.paths.values()
+    yield from state.destinations.values()
