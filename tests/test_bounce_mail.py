@@ -541,3 +541,18 @@ def test_a_damaged_report_is_read_or_not(data: st.DataObject) -> None:
         raw[place : place + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
     found = read_report(bytes(raw), CLASSIFIER)
     assert found.kind in Kind
+
+
+def test_a_reply_to_a_pipelined_rcpt_is_no_reply_to_data() -> None:
+    """Sendmail pipelines: RCPT's refusal stands below `>>> DATA`, and 554 says none was left."""
+    carrier = (
+        DSN.replace("mx.example.jp", "lsean.ezweb.ne.jp")
+        .replace("hanako@example.jp", "hanako@ezweb.ne.jp")
+        .replace("550 5.1.1 User unknown", "550 <hanako@ezweb.ne.jp>: User unknown")
+        .replace("(in reply to RCPT TO command)", "")
+    )
+    said = ">>> DATA\n<<< 550 <hanako@ezweb.ne.jp>: User unknown\n{}\n\n--b1"
+    at_rcpt = carrier.replace("\n--b1", said.format("<<< 554 Error: no valid recipients"), 2)
+    at_data = carrier.replace("\n--b1", said.format("554 5.0.0 Service unavailable"), 2)
+    assert only(at_rcpt)[2] is Action.SUPPRESS_RECIPIENT
+    assert only(at_data)[2] is Action.OTHER

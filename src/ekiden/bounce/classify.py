@@ -38,7 +38,6 @@ _BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stag
 _OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "4.1.7", "4.1.8"})
 _AFTER_RCPT: Final = frozenset({Stage.DATA, Stage.BODY})
 _MADE_MAX: Final = 4096
-_ALWAYS: Final = frozenset({""})  # a word that every text is taken to have
 _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
     2: ("delivered", "the reply is positive"),
     4: ("temporary", "a temporary failure whose words no rule knows"),
@@ -46,8 +45,9 @@ _BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
 }
 
 
-# A rule, its providers, words of which one is needed beside the anchor, one of its phrases.
-_Test = tuple[Rule, tuple[str, ...], frozenset[str], Finder | None]
+# A rule, its providers, words of which one is needed beside the anchor (None: no more), one of its
+# phrases.
+_Test = tuple[Rule, tuple[str, ...], frozenset[str] | None, Finder | None]
 
 
 class Classifier:
@@ -86,6 +86,7 @@ class Classifier:
                     self._spaceless.append(len(self._tests))
                 finder = phrase.finder(counts)
                 need = finder.second(anchors)
+                finder = finder.knowing(anchors, need)
                 self._tests.append((rule, rule.spec.providers, need, finder))
             if not rule.phrases:
                 self._index_bare(rule)
@@ -94,7 +95,7 @@ class Classifier:
     def _index_bare(self, rule: Rule) -> None:
         """A rule without phrases is found by its status, or, having none, tried always."""
         number = len(self._tests)
-        self._tests.append((rule, rule.spec.providers, _ALWAYS, None))
+        self._tests.append((rule, rule.spec.providers, None, None))
         if rule.spec.enhanced:
             for status in rule.spec.enhanced:
                 self._by_status.setdefault(status, []).append(number)
@@ -140,25 +141,26 @@ class Classifier:
         return verdict
 
     def _match(self, reading: Reading, provider: str) -> Rule | None:
-        text, words = reading.text, reading.words | _ALWAYS
+        text, words = reading.text, reading.words
         numbers: set[int] = set(self._otherwise)
         for word in words & self._anchors:
             numbers.update(self._by_word[word])
         if reading.foreign:
             numbers.update(self._spaceless)
-        status = reading.enhanced
-        if status:
-            for form in _status_forms(status):
+        if reading.enhanced:
+            for form in _status_forms(reading.enhanced):
                 numbers.update(self._by_status.get(form, ()))
         for number in sorted(numbers):
             rule, providers, need, finder = self._tests[number]
             # Two cheap questions turn most candidates away; a call costs more than both.
-            if words.isdisjoint(need) or (providers and provider not in providers):
+            if (need is not None and words.isdisjoint(need)) or (
+                providers and provider not in providers
+            ):
                 continue
             if (
                 (finder is None or finder.found(text, words))
                 and _holds(rule, reading, provider)
-                and not any(one.found(text, words) for one in self._unless[rule.spec.name])
+                and not _any_found(self._unless[rule.spec.name], text, words)
                 and not (_condemns(rule) and self._somebody_else(reading))
             ):
                 return rule
@@ -169,7 +171,15 @@ class Classifier:
         text, words = reading.text, reading.words
         if not reading.foreign and words.isdisjoint(self._guard_words):
             return False
-        return any(one.found(text, words) for one in self._guards)
+        return _any_found(self._guards, text, words)
+
+
+def _any_found(finders: tuple[Finder, ...], text: str, words: frozenset[str]) -> bool:
+    # A loop: a generator for `any` costs as much as what it would ask.
+    for one in finders:  # noqa: SIM110 - see above
+        if one.found(text, words):
+            return True
+    return False
 
 
 def _plain(rule: Rule, provider: str, *, late: bool) -> Verdict:

@@ -126,16 +126,21 @@ class Finder:
         needs: Sets of words of which one each must be in the text.
     """
 
-    __slots__ = ("_needs", "_pattern", "_regex")
+    __slots__ = ("_needs", "_pattern", "_phrase", "_regex")
 
     def __init__(self, phrase: Phrase, needs: tuple[frozenset[str], ...]) -> None:
+        self._phrase = phrase
         self._needs = needs
         self._pattern = "" if phrase.is_one_word else phrase.pattern
         self._regex: re.Pattern[str] | None = None  # compiled when first needed: most never are
 
-    def second(self, anchors: frozenset[str]) -> frozenset[str]:
-        """The smallest needed set beside the anchors; the empty word if there is none."""
-        return next((one for one in self._needs if one != anchors), frozenset({""}))
+    def second(self, anchors: frozenset[str]) -> frozenset[str] | None:
+        """The smallest needed set beside the anchors; None if there is none."""
+        return next((one for one in self._needs if one != anchors), None)
+
+    def knowing(self, *asked: frozenset[str] | None) -> "Finder":
+        """The same for a caller who has asked some of the needed sets himself."""
+        return Finder(self._phrase, tuple(one for one in self._needs if one not in asked))
 
     def found(self, text: str, words: frozenset[str]) -> bool:
         """Whether the phrase is in `text`, whose words are `words`."""

@@ -13,6 +13,11 @@ from ekiden.smtp.outcome import Stage
 
 _SENT: Final = re.compile(r"^[ \t>]*>>> ?([A-Za-z]{4}[^\n]{0,300})$", re.MULTILINE)
 _GOT: Final = re.compile(r"^[ \t>]*<<< ?([245]\d\d[^\n]{0,500})$", re.MULTILINE)
+# DATA refused because no recipient was left: what came before it answered RCPT. A mailer that
+# pipelines (RFC 2920) prints `>>> DATA` before the replies to its RCPTs have come.
+_NO_RECIPIENT_LEFT: Final = re.compile(
+    r"^(?:554|503)\b.{0,80}?(?:no valid recip|need rcpt|valid rcpt|no recipients)", re.IGNORECASE
+)
 # `after RCPT TO:<a>`, `after end of data`: Exim's way.
 _AFTER: Final = r"after ((?:MAIL|RCPT|DATA|EHLO|HELO|end of data|initial connection))"
 _TEXT_SENT: Final = r"for TEXT command|after I sent the message|failed after sending|end of message"
@@ -54,12 +59,16 @@ def stage_in_dialogue(text: str, diagnostic: str) -> Stage | None:
     """
     wanted = _bare(diagnostic)
     commands = [(found.start(), found.group(1)) for found in _SENT.finditer(text[:65536])][:50]
-    for found in list(_GOT.finditer(text[:65536]))[:50]:
+    replies = list(_GOT.finditer(text[:65536]))[:50]
+    for number, found in enumerate(replies):
         got = _bare(found.group(1))
         if wanted and (got in wanted or wanted in got):
             before = [command for start, command in commands if start < found.start()]
             if before:
-                return _of_command(before[-1])
+                stage = _of_command(before[-1])
+                later = [one.group(1) for one in replies[number + 1 :]]
+                pipelined = stage is Stage.DATA and any(map(_NO_RECIPIENT_LEFT.match, later))
+                return Stage.RCPT if pipelined else stage
     return None
 
 
