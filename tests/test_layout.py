@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"config", "smtp", "dkim"},  # message asks dkim for the canonical form of constant parts
     {"message", "bounce", "shaping"},
     {"store", "smtpd"},
-    {"queue", "lists"},
+    {"queue", "lists", "templates"},
     {"events", "spool", "check", "sink", "inbound"},
     {"engine"},
     {"control", "web"},
@@ -41,6 +41,7 @@ PURE_FILES = (
     "lists/agents.py",
     "lists/model.py",
     "spool/advice.py",
+    "spool/content.py",
     "spool/csvrows.py",
     "spool/decoding.py",
     "spool/formats.py",
@@ -49,6 +50,7 @@ PURE_FILES = (
     "spool/keys.py",
     "spool/recipients.py",
     "spool/values.py",
+    "templates/model.py",
     "text.py",
     "errors.py",
 )

@@ -103,7 +103,7 @@ def test_the_defaults() -> None:
     spec = toml(LEAST)
     assert (spec.name, spec.mail_from, spec.priority) == ("NAME", "a@example.com", Priority.BULK)
     assert (spec.send_at, spec.deliver_by, spec.pace) == (0.0, None, None)
-    assert spec.on_missing is OnMissing.REFUSE
+    assert spec.on_missing is None  # the configuration says
     assert spec.blank_is_missing
 
 

@@ -15,6 +15,7 @@ from ekiden.message.content import decode
 from ekiden.queue.model import JobFacts, JobState, Pace, Priority
 from ekiden.queue.queue import Queue
 from ekiden.spool import loading, receiving
+from ekiden.spool.content import ContentRules
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.jobspec import JobError, JobSpec
 from ekiden.spool.layout import Folder, Spool
@@ -263,8 +264,8 @@ async def test_a_file_that_changes_while_it_is_read_is_refused(
     spool: Spool, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def load(spool: Spool, name: str, now: float) -> Any:
-        loaded = loading.load(spool, name, now)
+    def load(spool: Spool, name: str, now: float, rules: ContentRules) -> Any:
+        loaded = loading.load(spool, name, now, rules)
         with (spool.path / "cur" / name / "people.csv").open("a") as file:
             file.write("late@example.com,L\n")
         return loaded

@@ -33,6 +33,7 @@ from ekiden.control.list_service import ListAnswers
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
+from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.waiting import span
 from ekiden.engine.capsbook import CapsBook
 from ekiden.engine.clock import Clock
@@ -71,6 +72,8 @@ from ekiden.spool.sweep import sweep
 from ekiden.standing import Standings
 from ekiden.store.database import Database
 from ekiden.store.ledger import Ledger
+from ekiden.templates.library import Library
+from ekiden.templates.model import StoredTemplate, parse_reference
 from ekiden.upkeep import Upkeep, UpkeepOptions
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.server import HttpServer
@@ -116,6 +119,7 @@ class App:
         self.suppressions = Suppressions(database)
         self.contacts = Contacts(database)
         self.identities = Identities(database)
+        self.templates = Library(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
         self.keeper = Keeper(self.queue, self.scheduler, self.clock.now)
         self._jobs: dict[int, JobFacts] = {}
@@ -189,6 +193,7 @@ class App:
             settings.intake(config),
             check=self._check_job,
             complete=self._complete_job,
+            find=self._find_template,
             opened=self.job_changed,
             clock=self.clock.now,
         )
@@ -253,6 +258,7 @@ class App:
                     confirming=settings.confirming(config),
                     opened=self.job_changed,
                 ),
+                templates=TemplateAnswers(self.templates, clock=self.clock.now),
             ),
         )
 
@@ -401,6 +407,9 @@ class App:
 
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
+
+    async def _find_template(self, reference: str) -> StoredTemplate:
+        return await self.templates.find(parse_reference(reference))
 
     async def _complete_job(self, spec: JobSpec) -> JobSpec:
         """Return a job with what its set adds; refuse one whose sender is not verified."""

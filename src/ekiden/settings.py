@@ -45,7 +45,7 @@ from ekiden.shaping.providers import Providers
 from ekiden.shaping.reputation import ReputationOptions
 from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
-from ekiden.spool.jobspec import JobSpec
+from ekiden.spool.jobspec import JobSpec, OnMissing
 from ekiden.store.database import DatabaseOptions
 from ekiden.web.pages import Brand
 from ekiden.web.server import ServerOptions
@@ -452,6 +452,8 @@ def intake(config: Config) -> IntakeOptions:
         rest=config.spool.rest,
         lifetime=config.delivery.lifetime,
         lifetimes=lifetimes,
+        on_missing=OnMissing(config.content.on_missing),
+        inline_css=config.content.inline_css,
         features=frozenset({"list", "tracking"} if config.web.public_url else {"list"}),
     )
 

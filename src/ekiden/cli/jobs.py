@@ -139,6 +139,7 @@ def _ask_and_show(config: ConfigPath, request: "Question[JobView]", *, as_json: 
         "return path": view.mail_from,
         "configuration set": view.configuration_set or "-",
         "pool": view.pool or "-",
+        "template": view.template or "-",
         "spool": view.spool_name or "-",
         "created": moment(view.created_at),
         "send at": moment(view.send_at or None),

@@ -1,7 +1,8 @@
 """Every key of the configuration: its type, default, unit, meaning and reason, in one place.
 
 This file has the sections about what is kept, `sending.py` those about how mail leaves,
-`returning.py` those about what comes back, `web.py` those about HTTP.
+`returning.py` those about what comes back, `web.py` those about HTTP, `content.py` those about what
+mail says.
 
 `config.toml` and `docs/configuration.md` are generated from here (`python -m ekiden.config`), and
 `load` reads a file against it. A section's docstring is its introduction in both. To add a key, add
@@ -16,6 +17,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
+from ekiden.config.content import ContentSettings, LintSettings
 from ekiden.config.keys import Key
 from ekiden.config.pacing import Paths
 from ekiden.config.returning import Inbound, Reputation
@@ -329,6 +331,8 @@ class Config(
         dict[str, ConfigurationSet], Key("Named settings.", example="newsletter")
     ] = msgspec.field(default_factory=dict)
     web: Annotated[Web, Key("HTTP.")] = Web()
+    content: Annotated[ContentSettings, Key("Content of jobs that do not say.")] = ContentSettings()
+    lint: Annotated[LintSettings, Key("What content is checked for.")] = LintSettings()
     tracking: Annotated[TrackingSettings, Key("Opens and clicks.")] = TrackingSettings()
     events: Annotated[Events, Key("The event log.")] = Events()
     control: Annotated[Control, Key("The control socket.")] = Control()

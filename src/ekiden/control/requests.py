@@ -81,6 +81,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     duplicates: int
     counts: dict[str, int]
+    template: str = ""  # name and version, such as "welcome@3"
 
 
 class BacklogView(msgspec.Struct, frozen=True, kw_only=True):

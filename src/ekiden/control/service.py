@@ -15,6 +15,7 @@ from ekiden.control import requests
 from ekiden.control.list_requests import ListContacts, StopScope
 from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.requests import Listing, Question, T
+from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.views import delivery_view, job_view, suppression_view
 from ekiden.control.waiting import why
 from ekiden.errors import NotFoundError, RefusedError, UnavailableError
@@ -24,6 +25,7 @@ from ekiden.message.addresses import AddressError, parse_address
 from ekiden.queue.model import JobFacts, JobState
 from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
+from ekiden.templates.library import Library
 from ekiden.text import printable
 
 ROWS_MOST: Final = 10_000  # of one answer; it is one line on the wire
@@ -68,6 +70,7 @@ class Control:
         clock: UNIX seconds.
         returned: Makes or gives the intake of returned mail; None if there is none.
         lists: Answers about lists, people and identities.
+        templates: Answers about stored templates.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Control:
         clock: Callable[[], float] = time.time,
         returned: Callable[[], ReturnedMail] | None = None,
         lists: ListAnswers | None = None,
+        templates: TemplateAnswers | None = None,
     ) -> None:
         self._queue = queue
         self._suppressions = suppressions
@@ -109,6 +113,8 @@ class Control:
         self._lists = lists
         if lists is not None:
             self._questions |= lists.questions()
+        if templates is not None:
+            self._questions |= templates.questions()
 
     @classmethod
     def over(
@@ -135,7 +141,14 @@ class Control:
             clock=time.time,
             confirming=confirming or Confirming("postmaster@localhost"),
         )
-        return cls(queue, Suppressions(database), live=live, returned=make, lists=lists)
+        return cls(
+            queue,
+            Suppressions(database),
+            live=live,
+            returned=make,
+            lists=lists,
+            templates=TemplateAnswers(Library(database), clock=time.time),
+        )
 
     async def ask(self, request: Question[T]) -> T:
         """Answer a question.

@@ -27,6 +27,7 @@ def job_view(job: JobFacts) -> JobView:
         refused=job.refused,
         duplicates=job.duplicates,
         counts={str(state): number for state, number in job.counts.items()},
+        template=job.template,
     )
 
 

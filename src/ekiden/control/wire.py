@@ -17,6 +17,7 @@ from msgspec import UnsetType
 
 from ekiden.control.list_requests import LIST_REQUESTS
 from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
+from ekiden.control.template_requests import TEMPLATE_REQUESTS
 from ekiden.errors import (
     ConfigError,
     EkidenError,
@@ -26,7 +27,11 @@ from ekiden.errors import (
 )
 
 LINE_BYTES: Final = 1024 * 1024
-REQUESTS: Final[dict[str, type[Any]]] = {**BASIC_REQUESTS, **LIST_REQUESTS}
+REQUESTS: Final[dict[str, type[Any]]] = {
+    **BASIC_REQUESTS,
+    **LIST_REQUESTS,
+    **TEMPLATE_REQUESTS,
+}
 
 # The narrowest class first: an error is told as the first kind it is an instance of.
 _KINDS: Final[dict[str, type[EkidenError]]] = {

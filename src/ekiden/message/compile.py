@@ -33,6 +33,7 @@ from ekiden.message.content import Content
 from ekiden.message.filters import TRACKER, Budget
 from ekiden.message.headers import (
     RenderError,
+    check_data,
     check_field_name,
     check_value,
     date,
@@ -131,6 +132,7 @@ class CompiledTemplates:
         return Rendered(headers, body, False, smtputf8, canonical, None)  # noqa: FBT003
 
     def _values(self, recipient: Recipient, marks: Marks) -> dict[str, Any]:
+        check_data(recipient.merge)
         values = {**recipient.merge, **marks.urls}
         values["recipient"] = recipient.address
         if marks.tracker is not None:

@@ -12,10 +12,10 @@ its leading space, folded at 76 columns where white space allows, without the la
 
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from ekiden import limits
 from ekiden.message.addresses import Mailbox
@@ -24,6 +24,7 @@ FOLD_COLUMN: Final = 76  # RFC 2047 section 2: a line with an encoded word
 WORD_CHARS: Final = 75  # RFC 2047 section 2
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LINE_END: Final = re.compile(r"[\r\n\0]")
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*+")
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _FIELD_NAME: Final = re.compile(r"[\x21-\x39\x3b-\x7e]+")
@@ -69,6 +70,42 @@ def check_value(field: str, value: str) -> None:
     found = _FORBIDDEN.search(value)
     if found is not None:
         raise RenderError(f"{field}: {name_of(found.group())} in a header field", field)
+
+
+def check_data(values: Mapping[str, Any]) -> None:
+    """Refuse merge data with CR, LF or NUL, wherever they are printed (hostile.md M1).
+
+    The spool has refused such a row already; data that come another way meet the same rule.
+
+    Args:
+        values: Merge fields by name; lists and tables in them are looked into.
+
+    Raises:
+        RenderError: With the field's name; nothing is ever stripped silently.
+    """
+    texts = [value for value in values.values() if type(value) is str]
+    joined = "".join(texts)
+    clean = "\n" not in joined and "\r" not in joined and "\0" not in joined
+    if clean and len(texts) == len(values):
+        return
+    for name, value in values.items():
+        for text in _texts(value):
+            found = _LINE_END.search(text)
+            if found is not None:
+                raise RenderError(f"the merge field {name!r} holds {name_of(found.group())}", name)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value, names of tables included, however deep."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            waiting += (*one.keys(), *one.values())
+        elif isinstance(one, list | tuple):
+            waiting += one
 
 
 def name_of(char: str) -> str:

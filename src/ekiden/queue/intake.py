@@ -182,6 +182,7 @@ def _insert_job(tx: Tx, job: NewJob) -> int:
             "contact_list": job.contact_list,
             "topic": job.topic,
             "passed_reasons": pack(job.passed_reasons),
+            "template": job.template,
         },
     )
     job_id: int = rows[0][0]

@@ -3,7 +3,7 @@ SELECT json_group_array(json_array(id, uid, name, state, priority, mail_from, fr
   configuration_set, pool, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
   spool_name, total, refused, duplicates, json(suppression_scopes), opened_at, finished_at,
   json_array(ready, sending, held, delivered, bounced, expired, suppressed, cancelled),
-  contact_list, topic))
+  contact_list, topic, template))
 FROM
 
 -- name: jobs_by_id
@@ -25,10 +25,10 @@ FROM
 -- name: add_job
 INSERT INTO job (uid, name, state, priority, mail_from, from_domain, configuration_set, pool,
   spool_name, suppression_scopes, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
-  refused, contact_list, topic, passed_reasons)
+  refused, contact_list, topic, passed_reasons, template)
 VALUES (:uid, :name, 'receiving', :priority, :mail_from, :from_domain, :configuration_set, :pool,
   :spool_name, :scopes, :created_at, :send_at, :expires_at, :deliver_by, :pace_messages, :pace_ms,
-  :refused, :contact_list, :topic, :passed_reasons)
+  :refused, :contact_list, :topic, :passed_reasons, :template)
 RETURNING id;
 
 -- name: add_content

@@ -95,6 +95,7 @@ class NewJob:
         contact_list: Who left this list is not mailed, whoever is new is added; "" for none.
         topic: The topic within the list; "" for none.
         passed_reasons: Reasons of suppression that do not hold for it.
+        template: The stored template and version it was made of, as "welcome@3"; "" for none.
     """
 
     uid: str
@@ -116,6 +117,7 @@ class NewJob:
     contact_list: str = ""
     topic: str = ""
     passed_reasons: tuple[str, ...] = ()
+    template: str = ""
 
 
 class NewDelivery(NamedTuple):
@@ -162,6 +164,7 @@ class JobFacts:
     finished_at: float | None = None
     contact_list: str = ""
     topic: str = ""
+    template: str = ""
 
     @property
     def pending(self) -> int:

@@ -7,7 +7,7 @@ problems too: a misspelt `deliver_by` must not become a campaign that arrives la
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -99,13 +99,26 @@ def job_from_table(
             found[key] = _known(key).convert(value, context)
         except WrongValueError as error:
             problems.append(_problem(error, file, (key, *error.path), lines))
-    required = ("from", "subject", "recipients")
-    problems.extend(_missing(file, key) for key in required if key not in table)
-    if not table.keys() & {"html", "text"}:
-        problems.append(_missing(file, "html` or `text"))
+    problems.extend(_absent(table, file))
     if problems:
         raise JobError(problems[:PROBLEMS])
     return checked(_assembled(found, name, context), file, context.now)
+
+
+def _absent(table: Mapping[str, Any], file: str) -> Iterator[EkidenError]:
+    """Yield what a job lacks; a stored template brings a subject and texts."""
+    stored = "template" in table
+    required = ("from", "recipients") if stored else ("from", "subject", "recipients")
+    yield from (_missing(file, key) for key in required if key not in table)
+    bodies = sorted(table.keys() & {"html", "text"})
+    if not stored and not bodies:
+        yield _missing(file, "html` or `text")
+    if stored and bodies:
+        yield EkidenError(
+            f"`template` and `{bodies[0]}` are both there, and only one of them can be sent.",
+            where=file,
+            remedy="take one of them out",
+        )
 
 
 def checked(spec: JobSpec, file: str, now: float) -> JobSpec:

@@ -16,7 +16,7 @@ intake stops taking, says so in `trouble`, and goes on by itself when it can.
 import asyncio
 import errno
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -25,7 +25,8 @@ import structlog
 from watchfiles import awatch
 
 from ekiden.errors import UnavailableError
-from ekiden.queue.model import JobFacts
+from ekiden.message.content import Content
+from ekiden.queue.model import JobFacts, NewDelivery, NewJob
 from ekiden.spool.answers import ANSWERS, free_name
 from ekiden.spool.arrivals import Arrivals
 from ekiden.spool.jobspec import JobSpec, shown
@@ -37,7 +38,10 @@ from ekiden.spool.receiving import (
     Receiver,
     accept_any,
     as_written,
+    find_none,
+    judge_none,
 )
+from ekiden.templates.model import StoredTemplate
 
 __all__ = ["Intake", "IntakeOptions", "JobQueue"]
 
@@ -60,6 +64,8 @@ class Intake:
         check: Raises `EkidenError` to refuse a job (an unknown pool).
         complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
             it (an unverified sender).
+        find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
+        judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
         opened: Is told of every accepted job.
         clock: UNIX seconds.
     """
@@ -72,6 +78,8 @@ class Intake:
         *,
         check: Callable[[JobSpec], None] = accept_any,
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
+        find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
+        judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -84,6 +92,8 @@ class Intake:
             self._options,
             check=check,
             complete=complete,
+            find=find,
+            judge=judge,
             opened=opened,
             clock=clock,
         )

@@ -55,8 +55,9 @@ class JobSpec:
 
     Times are UNIX seconds. `html`, `text` and `recipients_file` are file names in a job directory;
     in an inline job `html` and `text` are the templates themselves. docs/spool.md describes every
-    key. What the file leaves open, its configuration set may fill in (`settings.completed`), which
-    is also where `passed_reasons` comes from.
+    key. What the file leaves open, its template and then its configuration set may fill in
+    (`content.with_template`, `settings.completed`); the latter is also where `passed_reasons` comes
+    from.
     """
 
     name: str
@@ -67,6 +68,7 @@ class JobSpec:
     id: str = ""
     reply_to: tuple[str, ...] = ()
     to_name: str = ""
+    template: str = ""
     subject: str = ""
     html: str = ""
     text: str = ""
@@ -91,7 +93,8 @@ class JobSpec:
     attachments: tuple[Part, ...] = ()
     images: tuple[Part, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
-    on_missing: OnMissing = OnMissing.REFUSE
+    on_missing: OnMissing | None = None
+    inline_css: bool | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     blank_is_missing: bool = True
     track_opens: bool | None = None

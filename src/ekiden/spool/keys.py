@@ -52,7 +52,21 @@ _ALL: Final = (
     ),
     JobKey("reply_to", "reply_to", values.mailboxes, "none", "One or several Reply-To addresses."),
     JobKey("to_name", "to_name", values.text, "none", "Template of the name in the To header."),
-    JobKey("subject", "subject", values.filled, "(required)", "Template of the subject."),
+    JobKey(
+        "template",
+        "template",
+        values.template,
+        "none",
+        "A stored template instead of `html` and `text`: its name for the newest version, or"
+        " name@3.",
+    ),
+    JobKey(
+        "subject",
+        "subject",
+        values.filled,
+        "(required); the stored template's",
+        "Template of the subject.",
+    ),
     JobKey("html", "html", values.body, "none", "Template of the HTML part."),
     JobKey("text", "text", values.body, "made from `html`", "Template of the plain text part."),
     JobKey(
@@ -161,9 +175,16 @@ _ALL: Final = (
         "on_missing",
         "on_missing",
         values.on_missing,
-        "refuse",
+        "the configuration's",
         "A row without a field that a template needs: refuse it, or leave it empty, or take the"
         " default.",
+    ),
+    JobKey(
+        "inline_css",
+        "inline_css",
+        values.switch,
+        "the configuration's",
+        "Copy the rules of `<style>` into the `style` attributes of the HTML.",
     ),
     JobKey("defaults", "defaults", values.defaults, "none", "Values for missing merge fields."),
     JobKey(

@@ -9,17 +9,17 @@ Contract: `JobError` and `UnsafeFileError` for what the sender can mend, `OSErro
 """
 
 import hashlib
-import mimetypes
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from ekiden import limits
 from ekiden.errors import RefusedError
 from ekiden.message.compile import compile_content
-from ekiden.message.content import Attachment, Content, encode
+from ekiden.message.content import Content, encode
+from ekiden.spool.content import ContentRules, content_of, with_template
 from ekiden.spool.formats import job_from_json, job_from_toml
 from ekiden.spool.formats_eml import job_from_message
 from ekiden.spool.jobspec import JobError, JobSpec, Part, Shape
@@ -48,12 +48,14 @@ class Loaded:
     Args:
         spec: What the job file says.
         uid: Its identity.
+        made: Its content.
         content: `message.content.encode` of it.
         batches: Its recipients; raises `JobError` on the way when the file is wrong as a whole.
     """
 
     spec: JobSpec
     uid: str
+    made: Content
     content: bytes
     batches: Iterator[Batch]
     _files: dict[int, tuple[str, tuple[int, int, int]]] = field(default_factory=dict)
@@ -85,20 +87,40 @@ def stem(name: str) -> str:
     return name
 
 
-def load(spool: Spool, name: str, now: float) -> Loaded:
+def load(spool: Spool, name: str, now: float, rules: ContentRules | None = None) -> Loaded:
     """Read the job `name` in `cur/`.
 
     Args:
         spool: The spool.
         name: The entry's name.
         now: UNIX seconds: what relative times count from.
+        rules: What its content is made by.
 
     Raises:
         JobError: It is wrong.
         UnsafeFileError: A file of it must not be read, or is missing.
     """
     descriptor = open_entry(spool.folders[Folder.CUR], name, spool.owners)
-    loader = _Loader(spool, name, now)
+    return load_entry(descriptor, name, spool.owners, now, rules or ContentRules())
+
+
+def load_entry(
+    descriptor: int, name: str, owners: Collection[int], now: float, rules: ContentRules
+) -> Loaded:
+    """Read an open job, and close it.
+
+    Args:
+        descriptor: The job's file or directory, open.
+        name: Its name.
+        owners: The user ids its files may belong to.
+        now: UNIX seconds: what relative times count from.
+        rules: What its content is made by.
+
+    Raises:
+        JobError: It is wrong.
+        UnsafeFileError: A file of it must not be read, or is missing.
+    """
+    loader = _Loader(owners, name, now, rules)
     try:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             return loader.directory(descriptor)
@@ -113,10 +135,11 @@ def load(spool: Spool, name: str, now: float) -> Loaded:
 class _Loader:
     """Reads one entry; keeps its files open until their rows are read."""
 
-    def __init__(self, spool: Spool, name: str, now: float) -> None:
-        self.owners = spool.owners
+    def __init__(self, owners: Collection[int], name: str, now: float, rules: ContentRules) -> None:
+        self.owners = owners
         self.name = name
         self.now = now
+        self.rules = rules
         self.digest = hashlib.sha256()
         self.files: dict[int, tuple[str, tuple[int, int, int]]] = {}
 
@@ -146,9 +169,8 @@ class _Loader:
                 where=self.name,
                 remedy="drop NAME.eml, NAME.json, NAME.toml, or a directory with job.toml",
             )
-        html, text = spec.html, spec.text
         parts = [(part, part.content) for part in (*spec.attachments, *spec.images)]
-        return self._loaded(spec, _content(spec, html, text, parts), self.name)
+        return self._loaded(spec, (spec.html, spec.text), parts, self.name)
 
     def directory(self, job: int) -> Loaded:
         """NAME/ with job.toml."""
@@ -168,12 +190,21 @@ class _Loader:
         self.files[recipients] = (spec.recipients_file, signature(recipients))
         self.digest.update(spec.recipients_file.encode() + b"\0")
         digest_into(recipients, self.digest)
-        return self._loaded(spec, _content(spec, html, text, parts), where, recipients)
+        return self._loaded(spec, (html, text), parts, where, recipients)
 
     def _loaded(
-        self, spec: JobSpec, content: Content, where: str, recipients: int | None = None
+        self,
+        spec: JobSpec,
+        texts: tuple[str, str],
+        parts: list[tuple[Part, bytes]],
+        where: str,
+        recipients: int | None = None,
     ) -> Loaded:
+        html, text = texts
         try:
+            if spec.template:
+                spec, html, text = with_template(spec, self.rules.find(spec.template))
+            content = content_of(spec, html, text, parts, self.rules)
             compiled = compile_content(content)
             stored = encode(content)
         except RefusedError as error:
@@ -193,7 +224,7 @@ class _Loader:
             batches = read_list(spec.recipients, plan)
         else:
             batches = read_recipients(_chunks(recipients), plan)
-        return Loaded(spec, uid, stored, batches, self.files)
+        return Loaded(spec, uid, content, stored, batches, self.files)
 
     def _read(self, job: int, path: str, cap: int) -> bytes:
         """Read a small file of the job directory, and make it part of the identity."""
@@ -226,40 +257,3 @@ def _decoded(data: bytes, where: str, encoding: str) -> str:
             remedy="save the template as UTF-8, or declare `template_encoding`",
         ) from error
     return text.removeprefix("\ufeff")
-
-
-def _content(spec: JobSpec, html: str, text: str, parts: list[tuple[Part, bytes]]) -> Content:
-    return Content(
-        from_=spec.sender,
-        reply_to=", ".join(spec.reply_to),
-        subject=spec.subject,
-        html=html,
-        text=text,
-        headers=spec.headers,
-        attachments=tuple(
-            Attachment(
-                filename=part.name,
-                content_type=part.media_type or _media_type(part.name, part.file),
-                data=data,
-                content_id=part.cid or None,
-            )
-            for part, data in parts
-        ),
-        to_name=spec.to_name,
-        preheader=spec.preheader,
-        language=spec.language,
-        charset="iso-2022-jp" if spec.charset == "iso-2022-jp" else "utf-8",
-        on_missing=spec.on_missing.value,
-        defaults=dict(spec.defaults),
-        raw=spec.raw,
-        track_opens=spec.track_opens,
-        track_clicks=spec.track_clicks,
-    )
-
-
-def _media_type(name: str, file: str) -> str:
-    for candidate in (name, file):
-        media_type, encoding = mimetypes.guess_type(candidate)
-        if media_type and not encoding:
-            return media_type
-    return "application/octet-stream"

@@ -14,7 +14,7 @@ moved on threads, and the next batch is parsed while the queue stores the last o
 import asyncio
 import errno
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,12 +25,15 @@ import structlog
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
+from ekiden.message.content import Content
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
-from ekiden.spool.jobspec import JobError, JobSpec, shown
+from ekiden.spool.content import ContentRules, no_templates
+from ekiden.spool.jobspec import JobError, JobSpec, OnMissing, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.recipients import Batch
+from ekiden.templates.model import StoredTemplate
 
 T = TypeVar("T")
 
@@ -83,6 +86,8 @@ class IntakeOptions:
         free: Less free space than this, and nothing is taken.
         lifetime: A delivery is tried for so long after its time to be sent has come.
         lifetimes: The same for configuration sets that have their own.
+        on_missing: What a merge field without value does in jobs that do not say.
+        inline_css: Whether style sheets are worked into the HTML of jobs that do not say.
         features: What this installation does beyond sending: "tracking", "list". A job that asks
             for another is refused: a list's opt-outs must not be passed over in silence.
     """
@@ -96,6 +101,8 @@ class IntakeOptions:
     free: int = 64 * 1024 * 1024
     lifetime: float = 3 * 86_400.0
     lifetimes: Mapping[str, float] = field(default_factory=dict)
+    on_missing: OnMissing = OnMissing.REFUSE
+    inline_css: bool = False
     features: frozenset[str] = frozenset()
 
 
@@ -108,6 +115,15 @@ async def as_written(spec: JobSpec) -> JobSpec:
     return spec
 
 
+async def find_none(reference: str) -> StoredTemplate:
+    """The stored templates of an installation without any."""
+    return no_templates(reference)
+
+
+async def judge_none(job: NewJob, content: Content, rows: Sequence[NewDelivery]) -> None:
+    """The judgement of an installation that takes every content."""
+
+
 class Receiver:
     """Receives entries of `cur/`.
 
@@ -118,6 +134,8 @@ class Receiver:
         check: Raises `EkidenError` to refuse a job (an unknown pool).
         complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
             it (an unverified sender).
+        find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
+        judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
         opened: Is told of every accepted job.
         clock: UNIX seconds.
     """
@@ -130,6 +148,8 @@ class Receiver:
         *,
         check: Callable[[JobSpec], None] = accept_any,
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
+        find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
+        judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -138,6 +158,8 @@ class Receiver:
         self._options = options
         self._check = check
         self._complete = complete
+        self._find = find
+        self._judge = judge
         self._opened = opened
         self._clock = clock
         self._alone = _Alone()
@@ -170,7 +192,8 @@ class Receiver:
             log.close()
 
     async def _received(self, name: str, log: RefusalLog) -> None:
-        loaded = await asyncio.to_thread(load, self._spool, name, self._clock())
+        rules = self._rules(asyncio.get_running_loop())
+        loaded = await asyncio.to_thread(load, self._spool, name, self._clock(), rules)
         try:
             loaded.spec = await self._complete(loaded.spec)
             self._honoured(loaded.spec, name)
@@ -190,6 +213,17 @@ class Receiver:
             "job_accepted", name=shown(name), job=facts.id, uid=facts.uid,
             recipients=facts.total, refused=facts.refused, duplicates=facts.duplicates,
         )  # fmt: skip
+
+    def _rules(self, loop: asyncio.AbstractEventLoop) -> ContentRules:
+        """What content is made by; stored templates are asked for from the thread that reads."""
+
+        def find(reference: str) -> StoredTemplate:
+            return asyncio.run_coroutine_threadsafe(self._stored(reference), loop).result()
+
+        return ContentRules(self._options.on_missing, self._options.inline_css, find)
+
+    async def _stored(self, reference: str) -> StoredTemplate:
+        return await self._find(reference)
 
     def _honoured(self, spec: JobSpec, name: str) -> None:
         """Refuse what this installation would pass over in silence."""
@@ -229,6 +263,7 @@ class Receiver:
         window = await _to_the_end(rows.pull)
         now = self._clock()
         job = self._new_job(name, loaded, now)
+        await self._judge(job, loaded.made, window[0] if window else ())
         if rows.ended and len(window) <= 1:
             _some(window, log, name)
             await _to_the_end(partial(_seal, loaded, log))
@@ -282,6 +317,7 @@ class Receiver:
             contact_list=spec.contact_list,
             topic=spec.topic,
             passed_reasons=spec.passed_reasons,
+            template=spec.template,
         )
 
     async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:

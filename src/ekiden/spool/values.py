@@ -16,9 +16,11 @@ from typing import Any, Final
 
 from ekiden import limits
 from ekiden.config.units import parse_duration
+from ekiden.errors import RefusedError
 from ekiden.message.addresses import AddressError, parse_address, parse_mailbox, split_list
 from ekiden.queue.model import Pace, Priority
 from ekiden.spool.jobspec import OnMissing, Part, Shape, nearest, shown
+from ekiden.templates.model import parse_reference
 
 TEXT_CHARACTERS: Final = 10_000  # of a single-line value
 
@@ -114,6 +116,15 @@ def token(value: Any, context: Context) -> str:
         raise WrongValueError(
             "expected a short name of letters, digits, and _ . : @ -", remedy="at most 100 of them"
         )
+    return str(value)
+
+
+def template(value: Any, context: Context) -> str:
+    """A stored template: `name` or `name@3`."""
+    try:
+        parse_reference(text(value, context))
+    except RefusedError as error:
+        raise WrongValueError(error.what, remedy=error.remedy) from error
     return str(value)
 
 

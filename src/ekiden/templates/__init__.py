@@ -1,0 +1,1 @@
+"""Stored templates: named, versioned, pinned by the jobs that use them."""
