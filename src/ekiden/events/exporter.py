@@ -32,6 +32,8 @@ class ExporterOptions:
         types: The events that are written.
         batch: Rows read at once.
         poll: Seconds between looks when nothing wakes it.
+        gather: Seconds that events gather before the next look: results come a few at a time, and
+            every look is a handful of statements and a sync of the log.
         retry: Seconds before a failed write is tried again; doubled up to `retry_max`.
         retry_max: See `retry`.
         listener: Called on the loop with each event of the chosen types, after it was written.
@@ -40,6 +42,7 @@ class ExporterOptions:
     types: Collection[EventType] = tuple(EventType)
     batch: int = 500
     poll: float = 1.0
+    gather: float = 0.1
     retry: float = 1.0
     retry_max: float = 30.0
     listener: Callable[[Event], None] | None = None
@@ -81,6 +84,8 @@ class Exporter:
                     async with asyncio.timeout(self._options.poll):
                         await self._wake.wait()
                 self._wake.clear()
+            if not self._follower.behind:
+                await asyncio.sleep(self._options.gather)
 
     async def drain(self) -> None:
         """Export everything there is now; for the end of a run.
@@ -146,4 +151,4 @@ class Exporter:
         except (EkidenError, ValueError):
             return
         if there == last:
-            await self._outbox.set_mark(ATTEMPTS, seq)
+            await self._follower.move("attempts", seq)

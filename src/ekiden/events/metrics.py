@@ -63,17 +63,27 @@ class Metrics:
             ("outcome",),
             registry=where,
         )
+        self._children: dict[tuple[EventType, str, str], Counter] = {}
+        self._timed: dict[EventType, Histogram] = {}
         self._behind = Gauge(
             "ekiden_event_log_failing", "1 while the event log cannot be written.", registry=where
         )
 
     def happened(self, event: Event, provider: str = "other") -> None:
         """Count an event."""
-        self._events.labels(event.type.value, event.bounce_class, provider).inc()
-        if event.type is EventType.DELIVERED:
+        kind = event.type
+        key = (kind, event.bounce_class, provider)
+        child = self._children.get(key)  # `labels` checks and locks each time
+        if child is None:
+            child = self._children[key] = self._events.labels(*key)
+        child.inc()
+        if kind is EventType.DELIVERED:
             self._octets.inc(event.size)
         if event.seconds:
-            self._attempt_seconds.labels(event.type.value).observe(event.seconds)
+            timed = self._timed.get(kind)
+            if timed is None:
+                timed = self._timed[kind] = self._attempt_seconds.labels(kind)
+            timed.observe(event.seconds)
 
     def queue_depth(self, states: Mapping[str, int]) -> None:
         """Set how many deliveries are in each state."""

@@ -9,11 +9,12 @@ escapes the rest, so that no remote party can forge a line (CWE-117).
 import datetime as dt
 import math
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts, State
+from ekiden.queue.model import AcceptedRow, Attempt, AttemptRecord, JobFacts, State
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import COMPLAINT, REPORTED, Notice
 from ekiden.smtp.reply import Reply
@@ -94,10 +95,30 @@ _TYPES: Final = {
 }
 
 
+_NOT_TRIED: Final = Attempt(
+    at=0.0,
+    seconds=0.0,
+    source="",
+    site="",
+    host="",
+    stage="",
+    code=0,
+    reply="",
+    klass="",
+    rule="",
+    outcome="",
+)
+
+
 def stamp(at: float) -> str:
     """Return UNIX seconds as RFC 3339 in UTC, to the millisecond: `2026-11-23T08:15:00.250Z`."""
-    whole = dt.datetime.fromtimestamp(math.floor(at), dt.UTC)
-    return f"{whole:%Y-%m-%dT%H:%M:%S}.{int((at - math.floor(at)) * 1000):03d}Z"
+    whole = math.floor(at)
+    return f"{_second(whole)}.{int((at - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(whole: int) -> str:
+    return f"{dt.datetime.fromtimestamp(whole, dt.UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def accepted(row: AcceptedRow, job: JobFacts) -> Event:
@@ -178,10 +199,11 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         raise ValueError(f"history row {record.seq}: {record.fate} is not a fate")
     if kind is EventType.DEFERRED and record.in_doubt:
         kind = EventType.IN_DOUBT
-    outcome = record.attempt.outcome if record.attempt is not None else ""
+    attempt = record.attempt or _NOT_TRIED
+    outcome = attempt.outcome
     if outcome == COMPLAINT:
         kind = EventType.COMPLAINT
-    common = Event(
+    return Event(
         id=f"a{record.seq}",
         time=stamp(record.at),
         type=kind,
@@ -191,16 +213,6 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         destination=record.destination,
         row=record.row,
         attempt=record.number,
-        next_try="" if record.due_at is None else stamp(record.due_at),
-        in_doubt=record.in_doubt,
-        asynchronous=outcome in {COMPLAINT, REPORTED},
-        configuration_set=job.configuration_set,
-    )
-    attempt = record.attempt
-    if attempt is None:
-        return msgspec.structs.replace(common, bounce_class=record.klass)
-    return msgspec.structs.replace(
-        common,
         site=attempt.site,
         host=attempt.host,
         source=attempt.source,
@@ -208,9 +220,13 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         code=attempt.code,
         enhanced=Reply(attempt.code, attempt.reply).enhanced if attempt.code else "",
         reply=attempt.reply,
-        bounce_class=attempt.klass,
+        bounce_class=attempt.klass or record.klass,
         rule=attempt.rule,
         tls=attempt.tls,
         size=attempt.size,
         seconds=round(attempt.seconds, 3),
+        next_try="" if record.due_at is None else stamp(record.due_at),
+        in_doubt=record.in_doubt,
+        asynchronous=outcome in {COMPLAINT, REPORTED},
+        configuration_set=job.configuration_set,
     )

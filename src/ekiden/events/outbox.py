@@ -70,14 +70,17 @@ class Follower:
         self._types = frozenset(types)
         self._batch = batch
         self._jobs: OrderedDict[int, JobFacts] = OrderedDict()
+        self._places: dict[str, int] = {}
+        self.behind = False  # the last step met a full batch: there is more
 
     async def begin(self) -> None:
         """Take our places: from now on the queue deletes nothing that we have not passed."""
         for kind in KINDS:
-            await self._move(kind, await self._place(kind))
+            await self.move(kind, await self._outbox.mark(f"{self._name}.{kind}"))
 
     async def step(self) -> bool:
         """Hand on one batch of each kind; false when there was nothing."""
+        self.behind = False
         # First who came in, then what became of them: a reader meets a delivery before its fate.
         came = more = await self._accepted()
         while more:
@@ -96,37 +99,39 @@ class Follower:
         return known
 
     async def _attempts(self) -> bool:
-        rows = await self._outbox.attempts_after(await self._place("attempts"), self._batch)
+        rows = await self._outbox.attempts_after(self._place("attempts"), self._batch)
         if rows:
-            await self._write([happened(row, await self.job(row.job_id)) for row in rows])
-            await self._move("attempts", rows[-1].seq)
+            jobs = {key: await self.job(key) for key in {row.job_id for row in rows}}
+            await self._write([happened(row, jobs[row.job_id]) for row in rows])
+            self.behind = len(rows) >= self._batch
+            await self.move("attempts", rows[-1].seq)
         return bool(rows)
 
     async def _accepted(self) -> bool:
-        rows = await self._outbox.accepted_after(await self._place("accepted"), self._batch)
+        rows = await self._outbox.accepted_after(self._place("accepted"), self._batch)
         if not rows:
             return False
         if EventType.ACCEPTED in self._types:
             await self._write([accepted(row, await self.job(row.job_id)) for row in rows])
-        await self._move("accepted", rows[-1].id)
+        await self.move("accepted", rows[-1].id)
         return True
 
     async def _notices(self) -> bool:
-        rows = await self._outbox.notices_after(await self._place("notices"), self._batch)
+        rows = await self._outbox.notices_after(self._place("notices"), self._batch)
         if not rows:
             return False
         if EventType.ALERT in self._types:
             await self._write([alert(row, await self._job_of(row.job_id)) for row in rows])
-        await self._move("notices", rows[-1].seq)
+        await self.move("notices", rows[-1].seq)
         return True
 
     async def _reactions(self) -> bool:
-        rows = await self._outbox.reactions_after(await self._place("reactions"), self._batch)
+        rows = await self._outbox.reactions_after(self._place("reactions"), self._batch)
         if not rows:
             return False
         if not self._types.isdisjoint(_REACTIONS):
             await self._write([reaction(row, await self._job_of(row.job_id)) for row in rows])
-        await self._move("reactions", rows[-1].seq)
+        await self.move("reactions", rows[-1].seq)
         return True
 
     async def _job_of(self, key: int | None) -> JobFacts | None:
@@ -140,8 +145,10 @@ class Follower:
         if wanted:
             await self._hand_on(wanted)
 
-    async def _place(self, kind: str) -> int:
-        return await self._outbox.mark(f"{self._name}.{kind}")
+    def _place(self, kind: str) -> int:
+        return self._places[kind]
 
-    async def _move(self, kind: str, place: int) -> None:
+    async def move(self, kind: str, place: int) -> None:
+        """Note that everything of a kind up to `place` has been passed."""
         await self._outbox.set_mark(f"{self._name}.{kind}", place)
+        self._places[kind] = place

@@ -89,35 +89,21 @@ def job_facts(row: Sequence[Any]) -> JobFacts:
 def attempt_record(row: Sequence[Any]) -> AttemptRecord:
     """A row of the attempt statements as a value."""
     seq, delivery_id, job_id, recipient, destination, row_number, number, fate, due_at = row[:9]
-    tried, in_doubt, at, took, source, site, host, stage = row[9:17]
-    code, reply, klass, rule, outcome, tls, size = row[17:]
-    attempt = Attempt(
-        at=seconds(at),
-        seconds=seconds(took),
-        source=source,
-        site=site,
-        host=host,
-        stage=stage,
-        code=code,
-        reply=reply,
-        klass=klass,
-        rule=rule,
-        outcome=outcome,
-        tls=tls,
-        size=size,
-    )
+    tried, in_doubt, at = row[9:12]
+    # By position, in the order of the statement and of the type: hundreds at a time.
+    attempt = Attempt(at / 1000.0, row[12] / 1000.0, *row[13:]) if tried else None
     return AttemptRecord(
-        seq=seq,
-        delivery_id=delivery_id,
-        job_id=job_id,
-        recipient=recipient,
-        destination=destination,
-        row=row_number,
-        number=number,
-        fate=STATES[fate],
-        at=seconds(at),
-        due_at=optional_seconds(due_at),
-        in_doubt=bool(in_doubt),
-        attempt=attempt if tried else None,
-        klass="" if tried else klass,
+        seq,
+        delivery_id,
+        job_id,
+        recipient,
+        destination,
+        row_number,
+        number,
+        STATES[fate],
+        at / 1000.0,
+        None if due_at is None else due_at / 1000.0,
+        bool(in_doubt),
+        attempt,
+        "" if tried else row[19],
     )
