@@ -21,6 +21,8 @@ def printable(raw: bytes | str, cap: int = limits.REPLY_TEXT_KEPT) -> str:
         raw: Bytes as received, or text (taken as UTF-8).
         cap: The most characters to return; a longer text ends in `...`.
     """
+    if isinstance(raw, str) and len(raw) <= cap and raw.isascii() and raw.isprintable():
+        return raw
     data = raw.encode("utf-8", "surrogateescape") if isinstance(raw, str) else raw
     # Cutting before escaping bounds the work; an escaped byte is at most four characters.
     data = data[: cap + 1]

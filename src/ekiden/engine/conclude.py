@@ -61,6 +61,9 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     decision: Decision
 
 
+_TAKEN = Judged(None, Delivered())
+
+
 class Concluded(msgspec.Struct, frozen=True, gc=False):
     """What an attempt changed: for the queue, and for the path."""
 
@@ -111,6 +114,8 @@ class Conclusions:
         self, claimed: Claimed, outcome: Outcome, journey: Journey, *, hosts_left: bool
     ) -> Judged:
         """Return what an outcome means and what follows, without acting."""
+        if isinstance(outcome, Accepted):
+            return _TAKEN  # nothing to read, no schedule to ask: most attempts end here
         verdict = None
         if isinstance(outcome, Rejected):
             verdict = self._classifier.classify(

@@ -8,8 +8,9 @@ a thread and back, so it is done on the loop (measured: docs/dkim.md).
   the GIL from a busy loop; hashing and folding cost the same on either side of it.
 - At most `limit` messages are inside, whatever the scheduler opens; who asks `room` first renders
   nothing that would have to wait. What is handed in beyond it waits in order.
-- Messages handed in during one turn of the loop travel together, split evenly among the threads,
-  at most `BATCH` to a hop: one wake-up for several, and none waits long for its neighbours.
+- Messages travel `BATCH` to a hop: one wake-up of a thread and one of the loop for all of them. A
+  smaller batch leaves only when the threads would run dry without it: as soon as they are busy,
+  what comes waits for company, and the batches grow by themselves.
 - An error of one message is that message's; a thread never dies of it.
 """
 
@@ -66,6 +67,8 @@ class SigningThreads:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
         self._inside = 0
+        self._given = 0  # of which, in the threads' hands
+        self._flushing = False  # a flush is due in this turn of the loop
 
     def start(self) -> None:
         """Start the threads; needs a running loop."""
@@ -117,17 +120,28 @@ class SigningThreads:
 
     def _admit(self, work: _Work) -> None:
         self._inside += 1
-        if not self._pending:
+        self._pending.append(work)
+        if not self._flushing:
+            self._flushing = True
             assert self._loop is not None  # noqa: S101 - `submit` has checked it
             self._loop.call_soon(self._flush)
-        self._pending.append(work)
 
     def _flush(self) -> None:
-        """Hand what gathered in this turn of the loop to the threads."""
-        pending, self._pending = self._pending, []
-        size = max(1, min(BATCH, -(-len(pending) // self.threads)))
-        for start in range(0, len(pending), size):
-            self._queue.put(pending[start : start + size])
+        """Hand on what makes full batches, and the rest if the threads need it."""
+        self._flushing = False
+        pending = self._pending
+        while len(pending) >= BATCH:
+            self._give(pending[:BATCH])
+            del pending[:BATCH]
+        if pending and (self._given < BATCH * self.threads or self._closing):
+            size = -(-len(pending) // self.threads)
+            for start in range(0, len(pending), size):
+                self._give(pending[start : start + size])
+            pending.clear()
+
+    def _give(self, batch: Sequence[_Work]) -> None:
+        self._given += len(batch)
+        self._queue.put(batch)
 
     def _run(self) -> None:
         while (batch := self._queue.get()) is not None:
@@ -144,12 +158,14 @@ class SigningThreads:
 
     def _finished(self, batch: Sequence[_Work]) -> None:
         self._inside -= len(batch)
+        self._given -= len(batch)
         while self._waiting and self.room:
             self._admit(self._waiting.popleft())
         for work in batch:
             work.given(work.signed)
         if self.room:
             self.on_room()
+        self._flush()
 
     async def close(self) -> None:
         """Finish what is inside, then end the threads."""

@@ -18,7 +18,7 @@ Contract: `feed` takes bytes in any portions and yields whole replies. `Protocol
 only exception that leaves this module; after it the reader yields nothing more.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NoReturn
 
 from ekiden import limits
@@ -28,7 +28,6 @@ from ekiden.text import printable
 # A table instead of int(): strict by construction, and the quickest check there is.
 _CODES: Final = {b"%d" % code: code for code in range(200, 600)}
 _SEPARATORS: Final = (b" ", b"-", b"")
-_SPACE: Final = 0x20
 
 
 class ProtocolViolation(Exception):  # noqa: N818 - the field's term; "error" is a 5xx here
@@ -43,11 +42,12 @@ class ReplyReader:
             rules; only EHLO's is data, and its reader asks for all of it.
     """
 
-    __slots__ = ("_buffer", "_code", "_lines", "_size", "_text_cap", "_violation")
+    __slots__ = ("_ahead", "_buffer", "_code", "_lines", "_size", "_text_cap", "_violation")
 
     def __init__(self, text_cap: int = limits.REPLY_TEXT_KEPT) -> None:
         self._text_cap = text_cap
         self._buffer = bytearray()
+        self._ahead = 0  # whole replies that have been read and not yielded yet
         self._lines: list[bytes] = []
         self._code = 0
         self._size = 0
@@ -56,7 +56,7 @@ class ReplyReader:
     @property
     def pending(self) -> bool:
         """Whether bytes are held that no yielded reply has used up."""
-        return bool(self._buffer) or bool(self._lines)
+        return bool(self._buffer) or bool(self._lines) or self._ahead > 0
 
     def feed(self, data: bytes) -> Iterable[Reply]:
         """Take received bytes; return the replies they complete, in order.
@@ -68,16 +68,35 @@ class ReplyReader:
             ProtocolViolation: While iterating, after the replies that came before the fault.
         """
         if not self._buffer and not self._lines and not self._violation:
-            # One whole line, as most reads are: no buffer, no generator.
-            end = len(data) - 1
-            if 3 < end <= limits.REPLY_LINE_BYTES and data.find(b"\n") == end:
-                code = _CODES.get(data[:3])
-                if code is not None and data[3] == _SPACE:
-                    if data[end - 1] == 0x0D:  # CR
-                        end -= 1
-                    return (Reply(code, self._text(data[4:end])),)
+            replies = self._whole(data)
+            if replies is not None:
+                return replies if len(replies) == 1 else self._one_by_one(replies)
         self._buffer += data
         return self._drain()
+
+    def _whole(self, data: bytes) -> list[Reply] | None:
+        """Read what most reads are, whole replies of one line each; None for anything else."""
+        if not data.endswith(b"\r\n"):
+            return None
+        replies = []
+        for line in data[:-2].split(b"\r\n"):
+            code = _CODES.get(line[:3])
+            if (
+                code is None
+                or line[3:4] != b" "
+                or b"\n" in line
+                or len(line) >= limits.REPLY_LINE_BYTES
+            ):
+                return None
+            replies.append(Reply(code, self._text(line[4:])))
+        return replies
+
+    def _one_by_one(self, replies: Sequence[Reply]) -> Iterator[Reply]:
+        """Yield replies; `pending` counts those after the one that is looked at."""
+        self._ahead = len(replies)
+        for reply in replies:
+            self._ahead -= 1
+            yield reply
 
     def _drain(self) -> Iterator[Reply]:
         buffer = self._buffer
