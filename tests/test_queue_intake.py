@@ -1,6 +1,7 @@
 """Rows come in: exact bytes, exact dedupe, nothing visible before the job is opened."""
 
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ekiden.errors import NotFoundError, RefusedError
-from ekiden.queue import intake
-from ekiden.queue.model import JobState, NewDelivery, Pace, Priority, State
+from ekiden.lists.suppression import Reason, Suppression, Suppressions
+from ekiden.queue import intake, sending
+from ekiden.queue.model import JobFacts, JobState, NewDelivery, Pace, Priority, State
 from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
+from ekiden.store.transaction import Tx
 from queue_world import NOW, check_books, claim_all, due, new_job, opened, rows
 
 
@@ -172,3 +175,67 @@ async def test_merge_data_survives_byte_for_byte(
     claimed = await claim_all(queue)
     got = {(item.recipient, item.destination, item.merge, item.row) for item in claimed}
     assert got == {(row.recipient, row.destination, row.merge, row.row) for row in given_}
+
+
+@pytest.mark.parametrize("priority", list(Priority))
+@pytest.mark.parametrize("passed", [(), ("manual", "unengaged")])
+async def test_intake_and_claim_suppress_the_same(
+    queue: Queue, db: Database, priority: Priority, passed: tuple[str, ...]
+) -> None:
+    """Every reason in every scope, alone and together: both looks say the same reason."""
+    suppressions = Suppressions(db)
+    scopes = ("all", "topic:x", "topic:other", "sender:sender.example", "set:default")
+    addresses = []
+    for number, (scope, reason) in enumerate(product(scopes, Reason)):
+        address = f"a{number}@x.example"
+        addresses.append(address)
+        await suppressions.add(Suppression(address, reason, NOW + number, scope))
+        await suppressions.add(Suppression("both@x.example", reason, NOW - number, scope))
+    addresses += ["both@x.example", "free@x.example"]
+    job = {
+        "priority": priority,
+        "passed_reasons": passed,
+        "suppression_scopes": ("all", "topic:x", "sender:sender.example", "set:default"),
+    }
+    sifted = await queue.sift(new_job("early", **job), rows(*addresses))
+    assert "free@x.example" not in sifted
+    assert not {f"a{number}@x.example" for number in range(14, 21)} & set(sifted)
+    await queue.submit_job(new_job("early", **job), rows(*addresses), NOW, sifted)
+    early = {row.recipient: row.klass for row in await queue.job_rows(1, 0, 100)}
+    await opened(queue, *addresses, uid="late", **job)
+    await queue.claim(await due(queue, priority=priority), 7, NOW)
+    late = {row.recipient: row.klass for row in await queue.job_rows(2, 0, 100)}
+    assert early == late
+    assert {address for address, why in early.items() if why} == set(sifted)
+
+
+async def test_what_is_claimed_between_opening_and_ending_is_not_ended_twice(
+    queue: Queue, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A courier may come first: the claim says suppressed, and the books still balance."""
+    await Suppressions(db).add(Suppression("a@x.example", Reason.MANUAL, NOW))
+    job = new_job()
+    job_id = await queue.add_job(job)
+    batch = rows("a@x.example", "b@x.example")
+    await queue.add_deliveries(job_id, batch, await queue.sift(job, batch))
+    end = intake._end_sifted
+
+    def later(job_id: int, sifted: list[tuple[int, int, str]], now: float, tx: Tx) -> JobFacts:
+        sending._claim(tx, [1, 2], 7, now)
+        return end(job_id, sifted, now, tx)
+
+    monkeypatch.setattr(intake, "_end_sifted", later)
+    facts = await queue.open_job(job_id, NOW, refused=0)
+    assert (facts.counts[State.SUPPRESSED], facts.counts[State.SENDING]) == (1, 1)
+
+
+async def test_an_abandoned_job_leaves_nothing_sifted(queue: Queue, db: Database) -> None:
+    await Suppressions(db).add(Suppression("a@x.example", Reason.MANUAL, NOW))
+    job = new_job()
+    job_id = await queue.add_job(job)
+    batch = rows("a@x.example")
+    await queue.add_deliveries(job_id, batch, await queue.sift(job, batch))
+    await queue.abandon_job(job_id)
+    await opened(queue, "b@x.example")
+    (facts,) = await queue.jobs()
+    assert facts.counts[State.SUPPRESSED] == 0

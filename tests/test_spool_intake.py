@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from ekiden.errors import EkidenError, RefusedError, UnavailableError
+from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.message.content import decode
-from ekiden.queue.model import JobFacts, JobState, Pace, Priority
+from ekiden.queue.model import JobFacts, JobState, Pace, Priority, State
 from ekiden.queue.queue import Queue
 from ekiden.spool import loading, receiving
 from ekiden.spool.content import ContentRules
@@ -26,10 +27,15 @@ PEOPLE = "address,name\na@example.com,A\nb@example.net,B\n"
 
 
 @pytest.fixture
-async def queue(tmp_path: Path) -> AsyncIterator[Queue]:
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
     database = await Database.open(tmp_path / "queue.db")
-    yield Queue(database)
+    yield database
     await database.close()
+
+
+@pytest.fixture
+def queue(db: Database) -> Queue:
+    return Queue(db)
 
 
 @pytest.fixture
@@ -482,6 +488,33 @@ async def test_stopping_in_the_middle_of_a_job_leaves_it_for_the_next_start(
     assert tree(spool) == {"cur": ["news"]}
     await intake(spool, queue).take_all()
     assert (await the_job(queue)).total == 9
+
+
+@pytest.mark.parametrize("batch", [2, 100])
+async def test_the_report_says_at_intake_who_is_suppressed(
+    spool: Spool, queue: Queue, db: Database, batch: int
+) -> None:
+    """A job for tomorrow tells today; nothing waits that will never be sent."""
+    suppressions = Suppressions(db)
+    gone = [f"P{number}@d{number % 2}.example" for number in (1, 4, 5)]
+    for number, (address, reason) in enumerate(zip(gone, Reason, strict=False)):
+        await suppressions.add(Suppression(address, reason, NOW + number))
+    people = "address,name\n" + "".join(f"p{n}@d{n % 2}.example,N\n" for n in (*range(9), 4, 5))
+    drop(spool, "news", campaign(people, JOB + 'send_at = "+1d"\n'))
+    await intake(spool, queue, batch=batch, window=2 * batch).take_all()
+    facts = await the_job(queue)
+    assert (facts.total, facts.duplicates) == (9, 2)
+    assert facts.counts[State.SUPPRESSED] == 3
+    assert facts.counts[State.READY] == 6
+    lines = sorted(answer(spool, "news.report.jsonl"), key=lambda line: line["row"])
+    assert lines == [
+        {"row": row, "recipient": address.lower(), "fate": "suppressed", "class": str(reason)}
+        for row, address, reason in zip((3, 6, 7), gone, Reason, strict=False)
+    ]
+    ended = [row for row in await all_rows(queue, facts.id) if row.state is State.SUPPRESSED]
+    assert sorted((row.row, row.klass) for row in ended) == [
+        (row, str(reason)) for row, reason in zip((3, 6, 7), Reason, strict=False)
+    ]
 
 
 def test_an_error_of_several_problems_prints_them_all() -> None:

@@ -1,8 +1,9 @@
 """Suppressions: addresses that are not mailed, why, and in which scope.
 
 An address is identified by its casefolded local part and its domain in A-labels. It may be
-suppressed for several reasons at once; removing one leaves the others. The queue checks them in the
-transaction that claims a delivery, so what is added here holds from the next claim on.
+suppressed for several reasons at once; removing one leaves the others. The queue checks them when a
+job comes in and in the transaction that claims a delivery, so what is added here holds from the
+next claim on.
 
 | reason | who sets it | transactional mail passes |
 |---|---|---|

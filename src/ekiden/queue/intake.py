@@ -8,24 +8,34 @@ add_job -> receiving -> add_deliveries* -> open_job -> open
 
 `submit_job` does all three in one transaction, for single messages and small jobs.
 
+Who is suppressed is asked twice: `sift` says it of a batch when the job comes in, and what it names
+ends as *suppressed* when the job is opened; `claim` asks again at the moment of sending.
+
 Within a batch, rows are stored by destination: the rows of a lane lie side by side, so that a
 window of one lane is claimed from few pages. Rows keep their number in the file (`row`).
 """
 
 from binascii import crc32
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from struct import pack as pack_binary
+from typing import Final
 
 from ekiden.errors import NotFoundError, RefusedError
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob
-from ekiden.queue.part import Part, QueueOptions, select_jobs, sql
+from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
+from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
 from ekiden.queue.rows import address_key, ms, optional_ms
 from ekiden.queue.seen import Seen
 from ekiden.store.database import Database
 from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
+
+_NOBODY: Final[Mapping[str, str]] = {}  # nobody of a batch is suppressed
+
+# What ends as suppressed when its job is opened: delivery, lane, reason.
+_Sifted = list[tuple[int, int, str]]
 
 
 class Intake(Part):
@@ -34,6 +44,7 @@ class Intake(Part):
     def __init__(self, db: Database, options: QueueOptions | None = None) -> None:
         super().__init__(db, options)
         self._seen: dict[int, Seen] = {}
+        self._sifted: dict[int, _Sifted] = {}
 
     async def find_job(self, uid: str) -> JobFacts | None:
         """The job with this identity, or None."""
@@ -57,11 +68,37 @@ class Intake(Part):
         self._seen[job_id] = Seen()
         return job_id
 
-    async def add_deliveries(self, job_id: int, rows: Sequence[NewDelivery]) -> int:
+    async def sift(self, job: NewJob, rows: Iterable[NewDelivery]) -> dict[str, str]:
+        """Say who of a batch is not mailed, by the suppressions that apply to the job.
+
+        Reads beside the writer: what is suppressed a moment later is found when it is claimed.
+
+        Returns:
+            The reason for each address, in its key form.
+        """
+        reasons: dict[str, str] = await self._db.read_json(
+            sql("sift"),
+            (
+                pack(_keys(list(rows))),
+                pack(job.suppression_scopes),
+                int(job.priority),
+                pack(job.passed_reasons),
+            ),
+        )
+        return reasons
+
+    async def add_deliveries(
+        self, job_id: int, rows: Sequence[NewDelivery], suppressed: Mapping[str, str] = _NOBODY
+    ) -> int:
         """Add a batch (a few thousand) to a job that is being received.
 
         An address that the job already has (local part casefolded, domain as A-labels) is counted
         as a duplicate and ignored.
+
+        Args:
+            job_id: A job that is being received.
+            rows: The batch.
+            suppressed: What `sift` said of it; these end when the job is opened.
 
         Returns:
             How many were added.
@@ -72,7 +109,11 @@ class Intake(Part):
         seen = self._seen.get(job_id)
         if seen is None:
             raise NotFoundError("this job is not being received", where=f"job {job_id}")
-        return await self._db.write(lambda tx: _insert(tx, job_id, rows, seen), rows=len(rows))
+        count, ending = await self._db.write(
+            lambda tx: _insert(tx, job_id, rows, seen, suppressed), rows=len(rows)
+        )
+        self._sifted.setdefault(job_id, []).extend(ending)
+        return count
 
     async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
         """The commit point: from here on the job is mail to be sent.
@@ -91,11 +132,28 @@ class Intake(Part):
 
         facts, earliest = await self._db.write(op)
         self._seen.pop(job_id, None)
+        sifted = self._sifted.pop(job_id, [])
+        chunk = self._options.chunk
+        for start in range(0, len(sifted), chunk):
+            piece = sifted[start : start + chunk]
+            facts = await self._db.write(partial(_end_sifted, job_id, piece, now), rows=len(piece))
         self._note_due(earliest)
         return facts
 
-    async def submit_job(self, job: NewJob, rows: Sequence[NewDelivery], now: float) -> JobFacts:
+    async def submit_job(
+        self,
+        job: NewJob,
+        rows: Sequence[NewDelivery],
+        now: float,
+        suppressed: Mapping[str, str] = _NOBODY,
+    ) -> JobFacts:
         """Add and open a small job in one transaction.
+
+        Args:
+            job: The job.
+            rows: All of its deliveries.
+            now: UNIX seconds.
+            suppressed: What `sift` said of them.
 
         Raises:
             RefusedError: A job with this identity is in the queue.
@@ -103,8 +161,9 @@ class Intake(Part):
 
         def op(tx: Tx) -> tuple[JobFacts, int | None]:
             job_id = _insert_job(tx, job)
-            _insert(tx, job_id, rows, Seen())
-            return _open(tx, job_id, now, job.refused)
+            _, ending = _insert(tx, job_id, rows, Seen(), suppressed)
+            facts, earliest = _open(tx, job_id, now, job.refused)
+            return (_end_sifted(job_id, ending, now, tx) if ending else facts), earliest
 
         facts, earliest = await self._db.write(op, rows=len(rows))
         self._note_due(earliest)
@@ -113,6 +172,7 @@ class Intake(Part):
     async def abandon_job(self, job_id: int) -> None:
         """Undo a job that was not opened, in pieces; a crash leaves the rest to the next start."""
         self._seen.pop(job_id, None)
+        self._sifted.pop(job_id, None)
         chunk = self._options.chunk
         while await self._db.write(lambda tx: _drop_piece(tx, job_id, chunk), rows=chunk):
             pass
@@ -197,8 +257,19 @@ def _open(tx: Tx, job_id: int, now: float, refused: int) -> tuple[JobFacts, int 
     return select_jobs(tx, "jobs_by_id", job_id)[0], earliest
 
 
-def _insert(tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen) -> int:
-    """Add the new ones of a batch."""
+def _end_sifted(job_id: int, sifted: _Sifted, now: float, tx: Tx) -> JobFacts:
+    """Let end what was suppressed when it came in, and was not claimed meanwhile."""
+    ids = pack([id_ for id_, _, _ in sifted])
+    ready = set(tx.json(sql("still_ready"), (ids,)))
+    ending = [row for row in sifted if row[0] in ready]
+    end_rows(tx, job_id, ending, (State.READY, State.SUPPRESSED), ms(now))
+    return select_jobs(tx, "jobs_by_id", job_id)[0]
+
+
+def _insert(
+    tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen, suppressed: Mapping[str, str]
+) -> tuple[int, _Sifted]:
+    """Add the new ones of a batch; returns how many, and which of them are suppressed."""
     found = tx.one(sql("receiving_job"), (job_id,))
     if found is None or found[0] != "receiving":
         raise NotFoundError("this job is not being received", where=f"job {job_id}")
@@ -213,6 +284,7 @@ def _insert(tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen) -> int
     if gone := erased_among(tx, addresses):  # what is said about them is not stored again
         pairs = zip(batch, addresses, strict=True)
         batch = [row._replace(merge=b"{}") if key in gone else row for row, key in pairs]
+    ending: _Sifted = []
     if batch:
         lanes = _lanes(tx, job_id, batch, priority, due_at)
         tx.execute(sql("add_deliveries"), (pack(lanes), first, due_at))
@@ -220,8 +292,17 @@ def _insert(tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen) -> int
         # Big-endian, so that a print can be searched for as the four bytes it is.
         prints = pack_binary(f">{len(batch)}I", *map(crc32, _encoded(addresses)))
         tx.execute(sql("add_run"), (job_id, first, first + len(batch) - 1, prints))
+        ending = (
+            [
+                (first + place, lanes[place], suppressed[address])
+                for place, address in enumerate(addresses)
+                if address in suppressed
+            ]
+            if suppressed
+            else []
+        )
     tx.execute(sql("count_received"), (job_id, len(batch), len(rows) - len(batch)))
-    return len(batch)
+    return len(batch), ending
 
 
 def _keys(batch: Sequence[NewDelivery]) -> list[str]:

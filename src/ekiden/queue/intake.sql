@@ -76,3 +76,18 @@ DELETE FROM job WHERE id = ?1 AND state = 'receiving';
 SELECT 1, ?2 = '' OR EXISTS (SELECT 1 FROM topic t
   WHERE t.list_id = cl.id AND t.name = ?2 AND t.removed_at IS NULL)
 FROM list cl WHERE cl.name = ?1;
+
+-- name: sift
+-- ?1: addresses; ?2: the job's scopes; ?3: its priority; ?4: reasons that do not hold for it. The
+-- precedence is that of claim_candidates. {address: reason} of those that are not mailed.
+SELECT json_group_object(address, reason) FROM (
+  SELECT a.value AS address, (SELECT s.reason FROM suppression s
+      WHERE s.address = a.value AND s.scope IN (SELECT value FROM json_each(?2))
+        AND (?3 > 0 OR s.reason NOT IN ('unsubscribe', 'unengaged'))
+        AND s.reason NOT IN (SELECT value FROM json_each(?4))
+      ORDER BY s.at LIMIT 1) AS reason
+  FROM json_each(?1) a) WHERE reason IS NOT NULL;
+
+-- name: still_ready
+SELECT json_group_array(id) FROM delivery
+WHERE id IN (SELECT value FROM json_each(?1)) AND state = 0;

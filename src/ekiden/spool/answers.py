@@ -3,19 +3,21 @@
 | file | beside the job in | written |
 |---|---|---|
 | NAME.error.txt | failed/ | before the job is moved there |
-| NAME.report.jsonl | done/ | with the refused rows when the job is accepted; whole when it ends |
+| NAME.report.jsonl | done/ | what is known when the job is accepted; whole when it ends |
 | NAME.result.json | done/ | when the job ends; its presence says that the report is whole |
 
 Blocking; intake and reports call it from threads.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from ekiden.errors import EkidenError
+from ekiden.queue.model import NewDelivery, State
+from ekiden.queue.rows import address_key
 from ekiden.spool.jobspec import JobError
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import ENDINGS
@@ -74,7 +76,7 @@ def write_json(spool: Spool, name: str, value: Any) -> None:
 
 
 class RefusalLog:
-    """NAME.report.jsonl while a job is received: refused rows as they come.
+    """NAME.report.jsonl while a job is received: refused and suppressed rows as they come.
 
     It grows in cur/ and is moved when it is known where the job goes. A replay begins it anew.
 
@@ -90,6 +92,7 @@ class RefusalLog:
         self._encode = msgspec.json.Encoder().encode
         self.count = 0
         self.first: Refused | None = None
+        self._told: set[str] = set()  # suppressed addresses: a second row of one is a duplicate
         spool.remove(Folder.CUR, self._name)
 
     def add(self, refused: Iterable[Refused]) -> None:
@@ -105,6 +108,30 @@ class RefusalLog:
                 "reason": each.reason,
             }
             lines.append(self._encode(line))
+        self._write(lines)
+
+    def add_suppressed(self, rows: Iterable[NewDelivery], reasons: Mapping[str, str]) -> None:
+        """Write the rows of a batch that will not be mailed.
+
+        Args:
+            rows: The batch.
+            reasons: Why, by address in its key form.
+        """
+        lines = []
+        for row in rows:
+            key = address_key(row.recipient, row.destination)
+            if key in reasons and key not in self._told:
+                self._told.add(key)
+                line = {
+                    "row": row.row,
+                    "recipient": row.recipient,
+                    "fate": State.SUPPRESSED.value,
+                    "class": reasons[key],
+                }
+                lines.append(self._encode(line))
+        self._write(lines)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
         if self._descriptor < 0:

@@ -26,7 +26,7 @@ import structlog
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.message.content import Content
-from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob
+from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules, no_templates
 from ekiden.spool.jobspec import JobError, JobSpec, OnMissing, shown
@@ -56,13 +56,20 @@ class JobQueue(Protocol):
     async def add_job(self, job: NewJob) -> int:
         """Begin to receive a job."""
 
-    async def add_deliveries(self, job_id: int, rows: list[NewDelivery]) -> int:
-        """Add a batch to it."""
+    async def sift(self, job: NewJob, rows: list[NewDelivery]) -> dict[str, str]:
+        """Who of a batch is suppressed, and why, by address."""
+
+    async def add_deliveries(
+        self, job_id: int, rows: list[NewDelivery], suppressed: Mapping[str, str]
+    ) -> int:
+        """Add a batch to it, of which some will not be mailed."""
 
     async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
         """Accept it: the commit point."""
 
-    async def submit_job(self, job: NewJob, rows: list[NewDelivery], now: float) -> JobFacts:
+    async def submit_job(
+        self, job: NewJob, rows: list[NewDelivery], now: float, suppressed: Mapping[str, str]
+    ) -> JobFacts:
         """Add and open a small job in one transaction."""
 
     async def abandon_job(self, job_id: int) -> None:
@@ -212,6 +219,7 @@ class Receiver:
         LOG.info(
             "job_accepted", name=shown(name), job=facts.id, uid=facts.uid,
             recipients=facts.total, refused=facts.refused, duplicates=facts.duplicates,
+            suppressed=facts.counts.get(State.SUPPRESSED, 0),
         )  # fmt: skip
 
     def _rules(self, loop: asyncio.AbstractEventLoop) -> ContentRules:
@@ -266,25 +274,41 @@ class Receiver:
         await self._judge(job, loaded.made, window[0] if window else ())
         if rows.ended and len(window) <= 1:
             _some(window, log, name)
+            suppressed = await self._sift(job, window[0], log)
             await _to_the_end(partial(_seal, loaded, log))
             job = replace(job, refused=log.count)
-            return await self._queue.submit_job(job, window[0], now)
+            return await self._queue.submit_job(job, window[0], now, suppressed)
         job_id = await self._queue.add_job(job)
         try:
-            await self._pour(job_id, window, rows)
+            await self._pour(job_id, job, window, rows, log)
             await _to_the_end(partial(_seal, loaded, log))
             return await self._queue.open_job(job_id, self._clock(), refused=log.count)
         except Exception:
             await self._queue.abandon_job(job_id)
             raise
 
-    async def _pour(self, job_id: int, window: list[list[NewDelivery]], rows: "_Rows") -> None:
+    async def _sift(self, job: NewJob, rows: list[NewDelivery], log: RefusalLog) -> dict[str, str]:
+        """Ask who is suppressed, and say so in the report."""
+        suppressed = await self._queue.sift(job, rows)
+        if suppressed:
+            await _to_the_end(partial(log.add_suppressed, rows, suppressed))
+        return suppressed
+
+    async def _pour(
+        self,
+        job_id: int,
+        job: NewJob,
+        window: list[list[NewDelivery]],
+        rows: "_Rows",
+        log: RefusalLog,
+    ) -> None:
         """Insert window after window, each while the next one is being parsed."""
         while window:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
             try:
                 for batch in window:
-                    await self._queue.add_deliveries(job_id, batch)
+                    suppressed = await self._sift(job, batch, log)
+                    await self._queue.add_deliveries(job_id, batch, suppressed)
             finally:
                 await asyncio.wait([following])
             window = following.result()
