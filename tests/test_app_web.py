@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import smtplib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ HTML = (
     "<html><body><p>{{ name }}</p>"
     '<p><a href="https://shop.example/all?x=1&amp;y=2">all</a>'
     '<a href="https://shop.example/for?p={{ points }}">yours</a>'
-    '<a href="{{ unsubscribe_url }}">leave</a> <a href="{{ view_url }}">view</a></p>'
+    '<a href="{{amazonSESUnsubscribeUrl}}">leave</a> <a href="{{ view_url }}">view</a></p>'
     "</body></html>"
 )
 
@@ -178,3 +179,33 @@ async def test_a_confirmed_sign_up_goes_out_as_mail_and_comes_back(tmp_path: Pat
         assert contact.consent is not None
         assert contact.consent.method == "confirmed"
         assert contact.consent.ip == "127.0.0.1"
+
+
+async def test_leaving_by_the_mail_form(tmp_path: Path) -> None:
+    port, mail_port = free_port(), free_port()
+    extra = web(port) + (
+        f'[inbound]\nlisten = ["127.0.0.1:{mail_port}"]\nreturn_domain = "b.stage.example"\n'
+    )
+    stage = Stage(tmp_path / "s", destinations=2, sites=1, extra=extra)
+    stage.write()
+    people = [f"success+{n}@{stage.destination(n)}" for n in range(4)]
+    async with stage.receivers(store=True), stage.dns(), running(stage):
+        stage.drop("first", people, page=HTML, list="letters", topic="news", id="1")
+        await until(stage.result("first").exists)
+        for file in sorted(stage.store.glob("*.eml")):
+            message, html = parsed(file)
+            assert re.findall(r'href="([^"]*)">leave', html)[0].startswith("http://127.0.0.1")
+            found = re.search(r"<mailto:(\S+)\?subject=(\S+?)>", str(message["List-Unsubscribe"]))
+            assert found is not None
+            if str(message["To"]) == people[1]:
+                answer = EmailMessage()
+                answer["From"], answer["To"] = "else@y.example", found[1]
+                answer["Subject"] = found[2]
+                answer.set_content("please")
+                client = await asyncio.to_thread(smtplib.SMTP, "127.0.0.1", mail_port)
+                await asyncio.to_thread(client.send_message, answer)
+                await asyncio.to_thread(client.quit)
+        stage.drop("second", people, page=HTML, list="letters", topic="news", id="2")
+        await until(stage.result("second").exists)
+    fates = {one: fate for one, fate, _ in stage.fates("second")}
+    assert {one for one, fate in fates.items() if fate == "suppressed"} == {people[1]}

@@ -120,6 +120,7 @@ HTTP_HEAD_BYTES: Final = 16 * 1024
 HTTP_FORM_BYTES: Final = 16 * 1024  # of a public form; one-click sends 26
 HTTP_JOB_BYTES: Final = INLINE_JOB_BYTES  # of a job that comes over HTTP
 HTTP_CONNECTIONS: Final = 2000  # at once, per listener
+HTTP_PER_PEER: Final = 200  # of these, from one peer that is no trusted proxy
 HTTP_CLIENTS_REMEMBERED: Final = 20_000  # by a rate limit
 USER_AGENT_KEPT: Final = 256  # characters
 REACTIONS_WAITING: Final = 20_000  # opens and clicks not yet written; more are only counted

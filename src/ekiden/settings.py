@@ -324,7 +324,8 @@ def site(config: Config) -> SiteOptions:
 
 def public_server(config: Config) -> ServerOptions:
     """Return where the public pages are served."""
-    return ServerOptions([(place.address, place.port) for place in config.web.public_listen])
+    places = [(place.address, place.port) for place in config.web.public_listen]
+    return ServerOptions(places, proxies=config.web.proxies)
 
 
 def classifier(config: Config) -> Classifier:

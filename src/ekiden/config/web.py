@@ -1,6 +1,7 @@
 """The sections about HTTP: pages and links for recipients, and what is tracked."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Annotated, Literal
 
 import msgspec
@@ -74,10 +75,11 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Network, ...],
         Key(
             "The proxies whose X-Forwarded-For is believed.",
-            why="From anybody else it would let a client choose its own address.",
-            example='["127.0.0.1/32"]',
+            why="From anybody else it would let a client choose its own address; without it, all "
+            "clients behind a proxy would share one client's limits.",
+            example='["10.0.0.5/32"]',
         ),
-    ] = ()
+    ] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     brand: Annotated[
         str, Key("Your name on the pages; empty: the sender's domain.", example='"Example News"')
     ] = ""

@@ -56,5 +56,5 @@ def tokens_in(raw: bytes) -> Iterator[str]:
         text = str(make_header(decode_header(str(subject))))
     except (LookupError, ValueError):
         text = str(subject)
-    found = _TOKEN.findall(text) or _TOKEN.findall("".join(text.split()))
-    yield from found[:_TOKENS]
+    whole = _TOKEN.findall("".join(text.split()))  # a fold within the token left white space in it
+    yield from dict.fromkeys((*_TOKEN.findall(text)[:_TOKENS], *whole[:_TOKENS]))

@@ -122,7 +122,7 @@ def client_of(peer: str, headers: Sequence[tuple[bytes, bytes]], proxies: Sequen
         headers: The request's, names in lower case.
         proxies: The proxies that are trusted.
     """
-    if not _trusted(peer, proxies):
+    if not trusted(peer, proxies):
         return peer
     said = b",".join(value for name, value in headers if name == b"x-forwarded-for")
     client = peer
@@ -131,12 +131,13 @@ def client_of(peer: str, headers: Sequence[tuple[bytes, bytes]], proxies: Sequen
             client = str(ipaddress.ip_address(one.strip()))
         except ValueError:
             return client
-        if not _trusted(client, proxies):
+        if not trusted(client, proxies):
             return client
     return client
 
 
-def _trusted(address: str, proxies: Sequence[Network]) -> bool:
+def trusted(address: str, proxies: Sequence[Network]) -> bool:
+    """Whether an address is one of the proxies."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

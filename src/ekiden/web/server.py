@@ -4,7 +4,7 @@ Uvicorn bounds neither the time a request's head may take nor the time an answer
 (hostile.md H5). Here every connection has one timer: it runs while a head is expected
 (`HTTP_HEAD_SECONDS`, from the moment one may come) and then while the request is answered; when it
 rings, the connection is cut off. Bytes that trickle in do not wind it up again. Connections are
-counted, over all and by peer.
+counted, over all and by peer; a proxy that is trusted may have as many as there are.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from ekiden import limits
 from ekiden.errors import UnavailableError
+from ekiden.web.guard import Network, trusted
 from ekiden.web.throttle import client_key
 
 _GRACE = 5.0
@@ -35,14 +36,16 @@ class ServerOptions:
         head: Seconds until a request's head is there.
         request: Seconds from then to the last byte of the answer.
         connections: At once.
-        per_peer: At once from one peer; proxies are peers, too.
+        per_peer: At once from one peer that is none of `proxies`.
+        proxies: Peers that come for many clients.
     """
 
     places: Sequence[tuple[str, int]]
     head: float = limits.HTTP_HEAD_SECONDS
     request: float = limits.HTTP_REQUEST_SECONDS
     connections: int = limits.HTTP_CONNECTIONS
-    per_peer: int = limits.HTTP_CONNECTIONS // 2
+    per_peer: int = limits.HTTP_PER_PEER
+    proxies: Sequence[Network] = ()
 
 
 class HttpServer:
@@ -131,11 +134,14 @@ class Connection(H11Protocol):
         """Begin to expect a request, unless there are too many connections."""
         super().connection_made(transport)
         name = transport.get_extra_info("peername") or ("",)
-        self._peer = client_key(str(name[0]))
+        address = str(name[0])
+        self._peer = client_key(address)
         self._own.peers[self._peer] += 1
         options = self._own.options
-        crowded = len(self.connections) > options.connections
-        if crowded or self._own.peers[self._peer] > options.per_peer:
+        greedy = self._own.peers[self._peer] > options.per_peer
+        if len(self.connections) > options.connections or (
+            greedy and not trusted(address, options.proxies)
+        ):
             transport.abort()
             return
         self._ring_in(options.head)
