@@ -34,8 +34,9 @@ format: $(BIN)/.installed-dev ## put the code into its one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(BIN)/.installed-dev ## the benchmarks of bench/, with their figures
-	$(BIN)/python -m bench
+bench: $(BIN)/.installed-dev ## Ekiden and other mailers in turn against one sink, with a table and a chart
+	-.ci/receivers "$(CURDIR)/bench/out/mailers"
+	EKIDEN_MTAS="$${EKIDEN_MTAS:-$(CURDIR)/bench/out/mailers}" $(BIN)/python -m bench
 
 clean: ## remove what make made
 	rm -rf $(VENV) demo-run dist build

@@ -1,41 +1,82 @@
 """The comparison: Ekiden and other mailers in turn, on this machine, against the same sink.
 
     make bench
-    python -m bench [--messages 5000] [--rounds 3] [--size 4096] [--destinations 20] [--json FILE]
+    python -m bench [--messages 5000] [--rounds 3] [--only WORDS] [--json FILE] [--chart FILE]
+    python -m bench --only "4 KB, 20"      # the lines whose label has these words
 
 Each round runs every sender once, so that a noisy minute hits all of them; ratios are taken within
 a round. Work is handed in as files (Ekiden) or over SMTP (the others) and ends with the last
-message at the sink; everything is durable. A sender that cannot be had here is skipped, and says
-why.
+message at the sink; everything is durable, but for the naive program, which has no queue. A sender
+that cannot be had here is skipped, and says why. `.ci/receivers DIRECTORY` fetches the peers that
+do not install beside each other, and `EKIDEN_MTAS=DIRECTORY` says where they are.
 """
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from bench.chart import chart
+from bench.exim import Exim
+from bench.haraka import Haraka
+from bench.naive import Naive
+from bench.opensmtpd import OpenSmtpd
 from bench.ours import Ekiden
 from bench.postfix import Postfix, PostfixOpenDkim
 from bench.run import DRAIN, FULL, Result, measure
 from bench.senders import Sender, SkippedError
+from bench.table import label, table
 from bench.work import Work
 
-# Who sends what, how, and which share of the messages: slow senders get fewer.
-PLAN: tuple[tuple[type[Sender], str, str, float], ...] = (
-    (Ekiden, "rsa", FULL, 1.0),
-    (Ekiden, "rsa", DRAIN, 1.0),
-    (Ekiden, "ed25519", FULL, 2.0),
-    (PostfixOpenDkim, "rsa", FULL, 0.3),
-    (Postfix, "", FULL, 0.4),
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: who sends what, how, and which share of the messages (the slow: few)."""
+
+    sender: type[Sender]
+    algorithm: str
+    mode: str
+    share: float
+    size: int = 4 * KIB
+    destinations: int = 20
+
+    def work(self, messages: int) -> Work:
+        """Return its work when the whole is so many messages."""
+        number = max(100, int(messages * self.share))
+        return Work(number, self.size, self.destinations, self.algorithm)
+
+
+PLAN: tuple[Line, ...] = (
+    Line(Ekiden, "rsa", FULL, 1.0),
+    Line(Ekiden, "rsa", DRAIN, 1.0),
+    Line(Ekiden, "ed25519", FULL, 2.0),
+    Line(Ekiden, "ed25519", DRAIN, 2.0),
+    Line(PostfixOpenDkim, "rsa", FULL, 0.3),
+    Line(Postfix, "", FULL, 0.4),
+    Line(Postfix, "", DRAIN, 0.4),
+    Line(Exim, "rsa", FULL, 0.1),
+    Line(OpenSmtpd, "rsa", FULL, 0.1),
+    Line(Haraka, "rsa", FULL, 0.15),
+    Line(Naive, "rsa", FULL, 0.1),
+    Line(Ekiden, "rsa", FULL, 1.0, destinations=1),
+    Line(PostfixOpenDkim, "rsa", FULL, 0.2, destinations=1),
+    Line(Ekiden, "rsa", FULL, 1.0, destinations=500),
+    Line(PostfixOpenDkim, "rsa", FULL, 0.2, destinations=500),
+    Line(Ekiden, "rsa", FULL, 0.6, size=30 * KIB),
+    Line(Ekiden, "ed25519", FULL, 0.6, size=30 * KIB),
+    Line(PostfixOpenDkim, "rsa", FULL, 0.15, size=30 * KIB),
+    Line(Postfix, "", FULL, 0.2, size=30 * KIB),
 )
 
 
@@ -63,82 +104,55 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=5000)
-    parser.add_argument("--size", type=int, default=4096)
-    parser.add_argument("--destinations", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="lines whose label has these words")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--chart", type=Path)
     asked = parser.parse_args()
-    place = Path(__file__).parent / "out"
+    place = Path(__file__).resolve().parent / "out"
     place.mkdir(exist_ok=True)
-    plan = _available()
-    results: list[list[Result]] = []
+    plan = [line for line in PLAN if asked.only.casefold() in _label(line).casefold()]
+    plan = _available(plan)
+    if not plan:
+        sys.exit(f"no line of the plan has the words {asked.only!r}, or none can be run here")
+    rounds: list[list[Result]] = []
     signing: list[float] = []
     for number in range(asked.rounds):
         signing.append(signing_rate(2))
-        print(f"round {number + 1}: two cores sign {signing[-1]:.0f} RSA-2048 a second")
+        print(f"round {number + 1}: two cores sign {signing[-1]:.0f} RSA-2048 a second", flush=True)
         found = []
-        for kind, algorithm, mode, share in plan:
-            messages = max(100, int(asked.messages * share))
-            work = Work(messages, asked.size, asked.destinations, algorithm)
-            result = measure(kind, work, mode, place)
+        for line in plan:
+            result = measure(line.sender, line.work(asked.messages), line.mode, place)
             found.append(result)
-            print(f"  {_label(result):44} {result.rate:8.0f} messages/s  {result.cpu_ms:6.2f} ms")
-        results.append(found)
-    _print(results, signing)
-    if asked.json:
-        rounds = [[result.as_json() for result in found] for found in results]
-        asked.json.write_text(json.dumps({"signing": signing, "rounds": rounds}, indent=1))
-
-
-def _available() -> list[tuple[type[Sender], str, str, float]]:
-    found = []
-    with tempfile.TemporaryDirectory(prefix="ekiden-bench-") as workspace:
-        for entry in PLAN:
-            try:
-                entry[0].prepare(Path(workspace))
-            except SkippedError as error:
-                print(f"skipped {entry[0].name}: {error}", file=sys.stderr)
-            else:
-                found.append(entry)
-    return found
-
-
-def _label(result: Result) -> str:
-    return f"{result.sender}, {result.work.label}, {result.mode}"
-
-
-def _print(results: Sequence[Sequence[Result]], signing: Sequence[float]) -> None:
+            rate, cpu = f"{result.rate:8.0f} messages/s", f"{result.cpu_ms:6.2f} ms"
+            print(f"  {label(result):52} {rate}  {cpu}", flush=True)
+        rounds.append(found)
     print()
-    print(f"{'':44} {'messages/s':>22} {'CPU ms':>8} {'MiB':>6} {'sink':>5} {'of signing':>10}")
-    for column in zip(*results, strict=True):
-        rates = sorted(result.rate for result in column)
-        share = statistics.median(
-            result.rate / rate for result, rate in zip(column, signing, strict=True)
-        )
-        spread = f"{statistics.median(rates):.0f} [{rates[0]:.0f}-{rates[-1]:.0f}]"
-        cpu = statistics.median(result.cpu_ms for result in column)
-        memory = statistics.median(result.used.peak_mib for result in column)
-        sink = statistics.median(result.sink_cores for result in column)
-        of = f"{share:10.2f}" if column[0].work.algorithm == "rsa" else f"{'':10}"
-        print(f"{_label(column[0]):44} {spread:>22} {cpu:8.2f} {memory:6.0f} {sink:5.2f} {of}")
-    _ratios(results)
+    print(table(rounds, signing))
+    written = {
+        "signing": signing,
+        "rounds": [[result.as_json() for result in found] for found in rounds],
+    }
+    (asked.json or place / "bench.json").write_text(json.dumps(written, indent=1))
+    (asked.chart or place / "bench.svg").write_text(chart(rounds, signing))
 
 
-def _ratios(results: Sequence[Sequence[Result]]) -> None:
-    """Ekiden against the others, round by round."""
-    first = results[0]
-    for ours in range(len(first)):
-        for other in range(len(first)):
-            if first[ours].sender != Ekiden.name or first[other].sender == Ekiden.name:
-                continue
-            if first[ours].mode != first[other].mode:
-                continue
-            ratios = sorted(found[ours].rate / found[other].rate for found in results)
-            middle = statistics.median(ratios)
-            print(
-                f"{middle:5.1f}x [{ratios[0]:.1f}-{ratios[-1]:.1f}]  "
-                f"{_label(first[ours])}  against  {_label(first[other])}"
-            )
+def _label(line: Line) -> str:
+    return f"{line.sender.name}, {line.work(1).label}, {line.mode}"
+
+
+def _available(plan: Sequence[Line]) -> list[Line]:
+    """Return the lines whose senders can be had here; say of the others why not."""
+    senders = dict.fromkeys(line.sender for line in plan)
+    missing = set()
+    with tempfile.TemporaryDirectory(prefix="ekiden-bench-") as workspace:
+        for sender in senders:
+            try:
+                sender.prepare(Path(workspace))
+            except SkippedError as error:
+                print(f"skipped {sender.name}: {error}", file=sys.stderr)
+                missing.add(sender)
+    return [line for line in plan if line.sender not in missing]
 
 
 if __name__ == "__main__":
