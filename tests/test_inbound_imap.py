@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.inbound.imap import ImapOptions, Poller
@@ -25,15 +27,21 @@ class Mailbox:
         self.flags: dict[int, set[str]] = {}
         self.capabilities = capabilities
         self.logins = 0
+        self.in_clear: list[str] = []  # commands that came before TLS
+        self.starttls: ssl.SSLContext | None = None
 
     @asynccontextmanager
-    async def serving(self, path: Path, **changes: object) -> AsyncIterator[ImapOptions]:
+    async def serving(
+        self, path: Path, secure: ssl.SSLContext | None = None, **changes: object
+    ) -> AsyncIterator[ImapOptions]:
         (path / "password").write_text(PASSWORD + "\nsecond line\n")
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=secure)
         port = server.sockets[0].getsockname()[1]
-        fields = {"folder": "INBOX", **changes}
+        fields = {"folder": "INBOX", "tls": "off", "host": "127.0.0.1", **changes}
         yield ImapOptions(
-            *("127.0.0.1", port, "off", "bounces", path / "password"),
+            port=port,
+            user="bounces",
+            password_file=path / "password",
             **fields,  # type: ignore[arg-type]  # its fields
         )
         server.close()
@@ -43,6 +51,15 @@ class Mailbox:
         writer.write(f"* OK [CAPABILITY {self.capabilities}] ready\r\n".encode())
         while line := (await reader.readline()).decode().rstrip("\r\n"):
             tag, _, rest = line.partition(" ")
+            if writer.get_extra_info("ssl_object") is None:
+                self.in_clear.append(rest.partition(" ")[0].upper())
+            if rest.upper() == "STARTTLS" and self.starttls is not None:
+                writer.write(f"{tag} OK begin\r\n".encode())
+                try:
+                    await writer.start_tls(self.starttls)
+                except OSError:  # the client does not trust us
+                    return
+                continue
             for answer in self.answer(rest):
                 writer.write(answer + b"\r\n")
             writer.write(f"{tag} {self.verdict}\r\n".encode())
@@ -167,3 +184,68 @@ async def test_a_mailbox_in_trouble_is_asked_again(tmp_path: Path) -> None:
         await until(lambda: not poller.trouble)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def authority() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context for `localhost`, and that of a client who trusts its authority."""
+    made = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    made.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    made.configure_trust(client)
+    return server, client
+
+
+async def test_implicit_tls(tmp_path: Path) -> None:
+    server, client = authority()
+    async with desk(tmp_path, ["a@example.com"]) as at:
+        rcpt = at.identifiers.return_address(at.ids[0], NOW)
+        mailbox = Mailbox([dsn("a@example.com", to=rcpt)])
+        ways = {"tls": "implicit", "host": "localhost", "context": client}
+        async with mailbox.serving(tmp_path, server, **ways) as options:
+            assert await Poller(options, lambda raw: at.intake.take(raw, "", NOW)).round() == 1
+        assert mailbox.in_clear == []
+        assert await at.counts() == {"hard_bounce": 1}
+
+
+async def test_starttls_comes_before_the_password(tmp_path: Path) -> None:
+    server, client = authority()
+    mailbox = Mailbox([b"Subject: 1\r\n\r\n"], "IMAP4rev1 STARTTLS")
+    mailbox.starttls = server
+    taken: list[bytes] = []
+
+    async def take(raw: bytes) -> None:
+        taken.append(raw)
+
+    ways = {"tls": "starttls", "host": "localhost", "context": client}
+    async with mailbox.serving(tmp_path, **ways) as options:
+        assert await Poller(options, take).round() == 1
+    assert "LOGIN" not in mailbox.in_clear
+    assert mailbox.in_clear[-1] == "STARTTLS"
+    assert taken == [b"Subject: 1\r\n\r\n"]
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+async def test_a_password_never_goes_to_a_stranger(tmp_path: Path, tls: str) -> None:
+    """A certificate that nobody vouches for, or for another name: nothing is sent."""
+    server, client = authority()
+    _, elsewhere = authority()
+    for host, context in (("localhost", elsewhere), ("127.0.0.1", client)):
+        mailbox = Mailbox([], "IMAP4rev1 STARTTLS")
+        mailbox.starttls = server
+        ways = {"tls": tls, "host": host, "context": context}
+        first = server if tls == "implicit" else None
+        async with mailbox.serving(tmp_path, first, **ways) as options:
+            with pytest.raises(UnavailableError, match="certificate"):
+                await Poller(options, lambda raw: asyncio.sleep(0, raw)).round()
+        assert mailbox.logins == 0
+
+
+async def test_a_server_that_takes_starttls_away_gets_nothing(tmp_path: Path) -> None:
+    _, client = authority()
+    mailbox = Mailbox([b"Subject: 1\r\n\r\n"])
+    ways = {"tls": "starttls", "host": "localhost", "context": client}
+    async with mailbox.serving(tmp_path, **ways) as options:
+        with pytest.raises(UnavailableError, match="TLS"):
+            await Poller(options, lambda raw: asyncio.sleep(0, raw)).round()
+    assert mailbox.logins == 0

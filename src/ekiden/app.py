@@ -445,9 +445,9 @@ class App:
     def _blocked(self, claimed: Claimed, verdict: Verdict, journey: Journey, reply: str) -> None:
         """Alert the operator: a receiver refuses our address or name."""
         listing = verdict.listing
-        told = [f"{verdict.provider or journey.site}: {verdict.why}"]
+        told = [f"{verdict.provider or journey.site}: {verdict.why.rstrip('.')}"]
         if listing is not None:
-            told += [f"list {listing.name or 'not named'}", listing.ip, listing.url]
+            told += [listing.name and f"list {listing.name}", listing.ip, listing.url]
         detail = "; ".join(filter(None, told))
         scope = f"source:{journey.source}"
         now, why = self.clock.now(), f"{detail}; {reply}"

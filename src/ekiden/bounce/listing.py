@@ -46,7 +46,8 @@ class Lists:
             text = text[quoted.end() :]
         found = _IPV4.search(text) or _IPV6.search(text)
         address = found.group(1) if found else ""
-        marks = self._by_mark.keys() & words
+        # `Spamhaus's list` is one word with a second s at its end.
+        marks = self._by_mark.keys() & (words | {word[:-1] for word in words if word[-1:] == "s"})
         if marks:
             spec = self._by_mark[min(marks, key=lambda mark: (-len(mark), mark))]
             return Listing(spec.name, address, spec.url.replace("{ip}", address))

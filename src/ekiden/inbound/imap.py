@@ -131,7 +131,12 @@ def _connect(options: ImapOptions) -> imaplib.IMAP4:
         )
     mailbox = imaplib.IMAP4(options.host, options.port, timeout=limits.IMAP_TIMEOUT)
     if options.tls == "starttls":
-        mailbox.starttls(context)
+        try:
+            mailbox.starttls(context)
+        except BaseException:
+            with contextlib.suppress(OSError):  # a failed handshake has closed it
+                mailbox.shutdown()
+            raise
     return mailbox
 
 
