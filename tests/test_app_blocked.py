@@ -1,4 +1,4 @@
-"""The whole daemon meets a blocklist: one source rests there, another takes over, nobody is lost."""
+"""The whole daemon meets a blocklist: one source rests there, another takes its mail over."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ async def test_a_blocked_source_rests_at_that_provider_and_another_takes_over(
     stage.config.write_text(configuration)
     people = [f"p{n}@{domain}" for n in range(12) for domain in HOSTS]
     async with world(stage, at) as receivers, daemon(stage) as app:
-        # One connection tells; the others go by the other address, at the provider's other site too.
+        # One refusal tells; the rest goes by the other address, to the provider's other site too.
         stage.drop("first", people)
         await until(stage.result("first").exists)
         heard = {domain: one.heard.count(LISTED) for domain, one in receivers.items()}

@@ -218,7 +218,7 @@ async def test_starttls_comes_before_the_password(tmp_path: Path) -> None:
         taken.append(raw)
 
     ways = {"tls": "starttls", "host": "localhost", "context": client}
-    async with mailbox.serving(tmp_path, **ways) as options:
+    async with mailbox.serving(tmp_path, None, **ways) as options:
         assert await Poller(options, take).round() == 1
     assert "LOGIN" not in mailbox.in_clear
     assert mailbox.in_clear[-1] == "STARTTLS"
@@ -245,7 +245,7 @@ async def test_a_server_that_takes_starttls_away_gets_nothing(tmp_path: Path) ->
     _, client = authority()
     mailbox = Mailbox([b"Subject: 1\r\n\r\n"])
     ways = {"tls": "starttls", "host": "localhost", "context": client}
-    async with mailbox.serving(tmp_path, **ways) as options:
+    async with mailbox.serving(tmp_path, None, **ways) as options:
         with pytest.raises(UnavailableError, match="TLS"):
             await Poller(options, lambda raw: asyncio.sleep(0, raw)).round()
     assert mailbox.logins == 0
