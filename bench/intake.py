@@ -19,6 +19,7 @@ from typing import Any
 
 import uvloop
 
+from ekiden.daemon import tune
 from ekiden.queue.queue import Queue
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.layout import Spool
@@ -123,6 +124,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    tune()
     if options.switch:
         sys.setswitchinterval(options.switch)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
