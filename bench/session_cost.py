@@ -42,11 +42,11 @@ from pathlib import Path
 import trustme
 import uvloop
 
-from ekiden.engine.addresses import AddressPolicy, networks
 from ekiden.engine.connect import ConnectSpec, open_session
 from ekiden.engine.session import Session
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import TlsContexts, TlsPolicy
+from ekiden.networks import AddressPolicy, networks
 from ekiden.smtp.outcome import Accepted
 
 SOURCE = Source("bench", "mail.example.com", "127.0.0.1")

@@ -17,10 +17,10 @@ from typing import Self
 
 import uvloop
 
-from ekiden.engine.addresses import AddressPolicy, networks
 from ekiden.engine.connect import ConnectSpec, open_session
 from ekiden.engine.session import Session
 from ekiden.engine.sources import Source
+from ekiden.networks import AddressPolicy, networks
 from ekiden.smtp.outcome import Accepted, Broke, Cause, Outcome, Rejected, Stage
 
 SOURCE = Source("test", "mail.example.com", "127.0.0.1")

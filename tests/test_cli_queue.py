@@ -51,6 +51,9 @@ class Engine:
     def scope_stopped(self, scope: str, reason: str) -> None:
         self.heard.append(f"stopped {scope}: {reason}")
 
+    def destination_skipped(self) -> None:
+        self.heard.append("skipped")
+
     def scope_resumed(self, scope: str) -> None:
         self.heard.append(f"resumed {scope}")
 

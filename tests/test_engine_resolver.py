@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ekiden import limits
-from ekiden.engine.addresses import AddressPolicy, networks
 from ekiden.engine.cache import Cache
 from ekiden.engine.names import a_labels, address_literal, is_host
 from ekiden.engine.resolver import MxHost, Resolver, ResolverOptions, Route, Site, Unresolved
 from ekiden.engine.routes import Credentials
 from ekiden.engine.sites import shuffled, site_name
+from ekiden.networks import AddressPolicy, networks
 from ekiden.sink.dns import DnsOptions, DnsServer, Fault, Names
 from ekiden.smtp.outcome import Broke, Cause, Stage
 

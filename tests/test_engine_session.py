@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from ekiden import limits
-from ekiden.engine.addresses import AddressPolicy
 from ekiden.engine.connect import ConnectSpec, open_session
 from ekiden.engine.deadlines import Deadlines
 from ekiden.engine.session import Session
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import TlsPolicy
+from ekiden.networks import AddressPolicy
 from ekiden.smtp.outcome import Cause, Stage
 from scripted_peer import (
     CONTENT,

@@ -35,6 +35,7 @@ from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
 from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.waiting import span
+from ekiden.destinations import Destinations, plan
 from ekiden.engine.capsbook import CapsBook
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composer
@@ -49,7 +50,7 @@ from ekiden.errors import EkidenError, RefusedError, UnavailableError
 from ekiden.events.exporter import Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
-from ekiden.events.model import EventType
+from ekiden.events.model import SPOOL, EventType
 from ekiden.holds import Holds
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.imap import Poller
@@ -74,6 +75,7 @@ from ekiden.store.database import Database
 from ekiden.store.ledger import Ledger
 from ekiden.templates.library import Library
 from ekiden.templates.model import StoredTemplate, parse_reference
+from ekiden.text import printable
 from ekiden.upkeep import Upkeep, UpkeepOptions
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.server import HttpServer
@@ -179,12 +181,14 @@ class App:
             release=self.holds.release,
             told=self._told,
         )
+        self.destinations = Destinations(self.queue, plan(config))
         self.exporter = Exporter(
             self.queue,
             log,
             ExporterOptions(
                 types=frozenset(EventType(name) for name in config.events.types),
                 listener=self.metrics.happened,
+                moved=self.destinations.wake,
             ),
         )
         self.intake = Intake(
@@ -195,6 +199,7 @@ class App:
             complete=self._complete_job,
             find=self._find_template,
             opened=self.job_changed,
+            refused=self._job_refused,
             clock=self.clock.now,
         )
         self.upkeep = Upkeep(
@@ -276,6 +281,7 @@ class App:
             lasting = [
                 services.create_task(self._settler.run(), name="settler"),
                 services.create_task(self.exporter.run(), name="events"),
+                services.create_task(self.destinations.run(), name="event destinations"),
                 services.create_task(self.site.recorder.run(), name="opens and clicks"),
             ]
             async with self.listener, self.public, self.control, asyncio.TaskGroup() as group:
@@ -309,6 +315,7 @@ class App:
             await self.standings.round()
             await self.returned.flush(self.clock.now())
             await self.exporter.drain()
+            await self.destinations.drain()
         except (UnavailableError, OSError) as error:
             _log.error("not everything is on the disk; the next start goes on", error=str(error))
             return
@@ -379,6 +386,7 @@ class App:
             max_sessions=self.config.delivery.max_sessions,
             destinations=sum(site.destinations for site in snapshot.sites),
             trouble=str(trouble) if trouble else self._other_trouble(),
+            event_troubles=dict(self.destinations.troubles()),
         )
 
     def _other_trouble(self) -> str:
@@ -404,6 +412,11 @@ class App:
     def suspensions_changed(self) -> None:
         """Hear that a suspension was made or lifted."""
         self.holds.suspensions_changed()
+
+    async def _job_refused(self, name: str, error: EkidenError) -> None:
+        """Tell whoever reads events of a file in the spool that was refused."""
+        await self.queue.notice(f"{SPOOL}{name}", printable(str(error), 1000), self.clock.now())
+        self.exporter.wake()
 
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
@@ -457,6 +470,10 @@ class App:
     def _told(self) -> None:
         self.exporter.wake()
 
+    def destination_skipped(self) -> None:
+        """Hear that a destination of events gave up what it had not read."""
+        self.destinations.restart()
+
     def scope_stopped(self, scope: str, reason: str) -> None:
         """Hear that a person has stopped a scope."""
         self.standings.stopped_by_hand(scope, reason)
@@ -477,6 +494,7 @@ class App:
             classifier = settings.classifier(config)
             identifiers = settings.identifiers(config)
             links = settings.links(config)
+            destinations = plan(config)
         except EkidenError as error:
             _log.error("the new configuration is refused; the old one stays", error=str(error))
             return
@@ -484,6 +502,7 @@ class App:
         if fixed:
             _log.warning("these keys need a restart to change", keys=fixed)
         self._links = links
+        self.destinations.reconfigure(destinations)
         self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
         self.standings.reconfigure(settings.reputation(config))

@@ -76,6 +76,7 @@ SINK_BUFFER_BYTES: Final = 64 * 1024  # read ahead, per session
 
 # --- The event log -------------------------------------------------------------------------------
 EVENT_BUFFER_BYTES: Final = 8 * 1024 * 1024  # waiting to be written; then the exporter waits
+WEBHOOK_ANSWER_BYTES: Final = 16 * 1024  # read of an answer, whose status alone counts
 EVENT_LINE_BYTES: Final = 64 * 1024  # searched back from the end for the last whole line
 
 # --- The control socket --------------------------------------------------------------------------

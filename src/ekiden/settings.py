@@ -19,7 +19,6 @@ from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.control.list_service import Confirming
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
-from ekiden.engine.addresses import AddressPolicy
 from ekiden.engine.capsbook import source_caps
 from ekiden.engine.composer import SetOptions
 from ekiden.engine.decide import RetryPolicy
@@ -38,6 +37,7 @@ from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
 from ekiden.message.tokens import Tokens
+from ekiden.networks import AddressPolicy
 from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
@@ -519,8 +519,12 @@ def _known(key: str, name: str, names: Sequence[str]) -> None:
 
 def needs_restart(old: Config, new: Config) -> list[str]:
     """Return the sections that differ and are only read at start."""
-    fixed = ("spool", "queue", "paths", "events", "control", "log", "inbound", "web")
+    fixed = ("spool", "queue", "paths", "control", "log", "inbound", "web")
     changed = [name for name in fixed if getattr(old, name) != getattr(new, name)]
+    log = ("directory", "types", "rotate", "keep")
+    changed += [
+        f"events.{name}" for name in log if getattr(old.events, name) != getattr(new.events, name)
+    ]
     if old.dkim.threads != new.dkim.threads:
         changed.append("dkim.threads")
     return changed

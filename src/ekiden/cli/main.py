@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "identities",
     "sets",
     "templates",
+    "events",
     "classify",
     "inbound",
     "reputation",

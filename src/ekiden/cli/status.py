@@ -45,4 +45,8 @@ def _facts(view: "StatusView") -> dict[str, str | int]:
     facts |= {f"jobs {state}": count(number) for state, number in view.jobs.items()}
     facts |= {state: count(number) for state, number in view.deliveries.items()}
     facts["suspensions"] = view.suspensions
+    troubles = engine.event_troubles if engine is not None else {}
+    for one in view.event_destinations:
+        told = f"{count(one.behind)} behind" if one.behind else "has all"
+        facts[f"events to {one.name}"] = "; ".join(filter(None, (told, troubles.get(one.name))))
     return facts

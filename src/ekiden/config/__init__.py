@@ -4,6 +4,16 @@
 its options as arguments: only `app`, `control` and `cli` see a `Config`.
 """
 
+from ekiden.config.eventing import (
+    EventAmqp,
+    EventCommand,
+    EventDestination,
+    EventFile,
+    EventKafka,
+    Events,
+    EventType,
+    EventWebhook,
+)
 from ekiden.config.load import BadConfigError, Problem, load, loads
 from ekiden.config.pattern import first_match, matches, wrong_pattern
 from ekiden.config.render import example, reference, show
@@ -13,8 +23,6 @@ from ekiden.config.schema import (
     Config,
     ConfigurationSet,
     Control,
-    Events,
-    EventType,
     Identities,
     Log,
     QueueSettings,
@@ -56,7 +64,13 @@ __all__ = [
     "Dkim",
     "DkimKey",
     "Dns",
+    "EventAmqp",
+    "EventCommand",
+    "EventDestination",
+    "EventFile",
+    "EventKafka",
     "EventType",
+    "EventWebhook",
     "Events",
     "HttpListen",
     "Identities",

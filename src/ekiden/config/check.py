@@ -14,6 +14,7 @@ from ekiden.config.sending import Backoff, Route
 
 SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path on Linux, without its final NUL
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+_DESTINATION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ def check(config: Config) -> Iterator[Found]:
     yield from _inbound(config)
     yield from _reputation(config)
     yield from _web(config)
+    yield from _events(config)
     if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
         yield Found(
             ("control", "socket"),
@@ -212,5 +214,50 @@ def _delivery(config: Config) -> Iterator[Found]:
         for position, delay in enumerate(retry):
             if delay <= 0:
                 yield Found(("delivery", "retry", position), "must be longer than 0s")
-    if not config.events.types:
+
+
+def _events(config: Config) -> Iterator[Found]:
+    events = config.events
+    if not events.types:
         yield Found(("events", "types"), "no event would be written", "name at least one type")
+    yield from _destination_names(config)
+    for at, hook in enumerate(events.webhooks):
+        if wrong := _wrong_url(hook.url):
+            yield Found(("events", "webhook", at, "url"), wrong, "use https://")
+    for at, command in enumerate(events.commands):
+        if not command.command or not command.command[0].startswith("/"):
+            where = ("events", "command", at, "command")
+            yield Found(where, "the program must be named by its whole path")
+    for at, file in enumerate(events.files):
+        if file.directory in {events.directory, *(one.directory for one in events.files[:at])}:
+            where = ("events", "file", at, "directory")
+            yield Found(where, "something else writes events there", "name another directory")
+
+
+def _destination_names(config: Config) -> Iterator[Found]:
+    events = config.events
+    kinds = {
+        "file": events.files,
+        "webhook": events.webhooks,
+        "command": events.commands,
+        "kafka": events.kafkas,
+        "amqp": events.amqps,
+    }
+    names: set[str] = set()
+    for kind, destinations in kinds.items():
+        for at, one in enumerate(destinations):
+            path = ("events", kind, at, "name")
+            if not _DESTINATION.fullmatch(one.name):
+                what = "a destination's name has letters, digits, - and _, at most 40"
+                yield Found(path, what)
+            elif one.name in names:
+                yield Found(path, f'"{one.name}" is given twice', "give each its own name")
+            names.add(one.name)
+    for name, chosen in config.configuration_sets.items():
+        for position, wanted in enumerate(chosen.event_destinations or ()):
+            if wanted not in names:
+                yield Found(
+                    ("configuration_set", name, "event_destinations", position),
+                    f'there is no destination "{wanted}"',
+                    f"known: {', '.join(sorted(names))}" if names else "add an [[events.webhook]]",
+                )

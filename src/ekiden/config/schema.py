@@ -2,7 +2,7 @@
 
 This file has the sections about what is kept, `sending.py` those about how mail leaves,
 `returning.py` those about what comes back, `web.py` those about HTTP, `content.py` those about what
-mail says.
+mail says, `eventing.py` those about events and where they go.
 
 `config.toml` and `docs/configuration.md` are generated from here (`python -m ekiden.config`), and
 `load` reads a file against it. A section's docstring is its introduction in both. To add a key, add
@@ -13,11 +13,12 @@ Durations are float seconds and sizes int bytes in the program, strings with uni
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 import msgspec
 
 from ekiden.config.content import ContentSettings, LintSettings
+from ekiden.config.eventing import Events
 from ekiden.config.keys import Key
 from ekiden.config.pacing import Paths
 from ekiden.config.returning import Inbound, Reputation
@@ -33,24 +34,6 @@ from ekiden.config.sending import (
     TlsPolicy,
 )
 from ekiden.config.web import TrackingSettings, Web
-
-EventType: TypeAlias = Literal[
-    "accepted",
-    "delivered",
-    "deferred",
-    "bounced",
-    "expired",
-    "suppressed",
-    "cancelled",
-    "in_doubt",
-    "complaint",
-    "open",
-    "click",
-    "unsubscribe",
-    "subscription",
-    "alert",
-]
-
 
 _DAY = 86_400.0
 
@@ -156,50 +139,6 @@ class Bounce(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
 
 
-class Events(msgspec.Struct, frozen=True, kw_only=True):
-    """The event log: every delivery's fate as one JSON object per line (docs/events.md)."""
-
-    directory: Annotated[Path, Key("Where the files are written; made when missing.")] = Path(
-        "events"
-    )
-    types: Annotated[
-        tuple[EventType, ...],
-        Key("The types of events that are written.", why="Drop those that nobody reads."),
-    ] = (
-        "accepted",
-        "delivered",
-        "deferred",
-        "bounced",
-        "expired",
-        "suppressed",
-        "cancelled",
-        "in_doubt",
-        "complaint",
-        "open",
-        "click",
-        "unsubscribe",
-        "subscription",
-        "alert",
-    )
-    rotate: Annotated[
-        int,
-        Key(
-            "The size at which a file is closed and the next one begun.",
-            why="About 150,000 events: still opened by any tool.",
-            unit="size",
-            minimum=4096,
-        ),
-    ] = 100_000_000
-    keep: Annotated[
-        float,
-        Key(
-            "How long closed files are kept; 0s keeps them for ever.",
-            why="They hold addresses: keep them as long as your privacy notice says.",
-            unit="duration",
-        ),
-    ] = 90 * _DAY
-
-
 class Control(msgspec.Struct, frozen=True, kw_only=True):
     """How commands reach the running daemon."""
 
@@ -296,6 +235,13 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
     track_privacy: Annotated[
         Literal["persons", "totals"] | None,
         Key("Whether it is kept who opened and clicked, or only how often.", example='"totals"'),
+    ] = None
+    event_destinations: Annotated[
+        tuple[str, ...] | None,
+        Key(
+            "The destinations that get the events of its mail; unset: those with `default`.",
+            example='["crm"]',
+        ),
     ] = None
 
 

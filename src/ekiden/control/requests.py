@@ -48,6 +48,15 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     max_sessions: int
     destinations: int  # known to the scheduler now
     trouble: str = ""  # why nothing is claimed, such as a full disk; "" when all is well
+    event_troubles: dict[str, str] = {}  # destinations of events that take nothing, and why
+
+
+class LagView(msgspec.Struct, frozen=True, kw_only=True):
+    """How far behind a destination of events is."""
+
+    name: str
+    behind: int  # rows of the history before it, those it does not want included
+    since: float | None  # when the oldest of them was written
 
 
 class StatusView(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +66,7 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, int]
     deliveries: dict[str, int]  # of jobs that have not ended
     suspensions: int
+    event_destinations: tuple[LagView, ...] = ()
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,6 +344,13 @@ class ResumeScope(Question[list[JobView]], frozen=True):
     scope: str
 
 
+class SkipEvents(Question[bool], frozen=True):
+    """Let a destination of events give up what it has not read; answers whether it is known."""
+
+    method: ClassVar[str] = "events.skip"
+    name: str
+
+
 BASIC_REQUESTS: dict[str, type[_Request]] = {
     kind.method: kind
     for kind in (
@@ -356,5 +373,6 @@ BASIC_REQUESTS: dict[str, type[_Request]] = {
         InboundCounts,
         Reputations,
         ResumeScope,
+        SkipEvents,
     )
 }

@@ -55,6 +55,10 @@ class Live(Protocol):
         """Hear that a person has stopped a scope."""
         ...
 
+    def destination_skipped(self) -> None:
+        """Hear that a destination of events gave up what it had not read."""
+        ...
+
     def scope_resumed(self, scope: str) -> None:
         """Hear that what had been stopped may send again."""
         ...
@@ -109,6 +113,7 @@ class Control:
             requests.Reputations: self._reputations,
             requests.ResumeScope: self._resume_scope,
             StopScope: self._stop_scope,
+            requests.SkipEvents: self._skip_events,
         }
         self._lists = lists
         if lists is not None:
@@ -181,7 +186,19 @@ class Control:
             jobs={str(state): number for state, number in overview.jobs.items()},
             deliveries={str(state): number for state, number in overview.deliveries.items()},
             suspensions=len(await self._queue.suspensions()),
+            event_destinations=tuple(
+                requests.LagView(name=one.name, behind=one.rows, since=one.since)
+                for one in await self._queue.lags()
+            ),
         )
+
+    async def _skip_events(self, request: requests.SkipEvents) -> bool:
+        if request.name not in {one.name for one in await self._queue.lags()}:
+            return False
+        await self._queue.end_mark(f"to.{request.name}")
+        if self._live:
+            self._live.destination_skipped()
+        return True
 
     # --- Jobs --------------------------------------------------------------------------------
 

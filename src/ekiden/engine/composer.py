@@ -11,8 +11,6 @@ compiled stands aside meanwhile, and holds up nobody.
 """
 
 import asyncio
-import base64
-import hashlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +29,7 @@ from ekiden.message.compile import Compiled, compile_content
 from ekiden.message.content import decode
 from ekiden.message.headers import RenderError
 from ekiden.message.rendered import Marks, Recipient, Rendered
+from ekiden.message.tokens import job_key
 from ekiden.queue.model import Claimed, JobFacts
 from ekiden.queue.queue import Queue
 
@@ -338,12 +337,6 @@ class Composer:
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
         return self._sets.get(facts.configuration_set, SetOptions())
-
-
-def job_key(uid: str) -> str:
-    """Return a job's part of its deliveries' Message-IDs: short, opaque, always the same."""
-    digest = hashlib.sha256(uid.encode()).digest()[:10]
-    return base64.b32encode(digest).decode("ascii").lower()
 
 
 def message_id(key: str, delivery_id: int, domain: str) -> str:

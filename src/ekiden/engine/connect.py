@@ -31,7 +31,6 @@ from typing import Final, cast
 import aiosmtplib
 
 from ekiden import limits
-from ekiden.engine.addresses import AddressPolicy
 from ekiden.engine.deadlines import Deadlines
 from ekiden.engine.doorman import Doorman
 from ekiden.engine.protocol import SessionProtocol
@@ -40,6 +39,7 @@ from ekiden.engine.session import Session
 from ekiden.engine.sites import Unresolved
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import ResumingContext, TlsContexts, TlsPolicy
+from ekiden.networks import AddressPolicy
 from ekiden.smtp.ehlo import NO_EXTENSIONS, Extensions, parse_ehlo
 from ekiden.smtp.outcome import Broke, Cause, Rejected, Stage
 from ekiden.smtp.reply import Reply

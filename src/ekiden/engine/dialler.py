@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ekiden.config.pattern import first_match, matches
-from ekiden.engine.addresses import AddressPolicy
 from ekiden.engine.connect import ConnectSpec, open_session
 from ekiden.engine.deadlines import Deadlines
 from ekiden.engine.names import is_address
@@ -12,6 +11,7 @@ from ekiden.engine.resolver import MxHost, Resolver, Site, Unresolved
 from ekiden.engine.session import Session
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import TlsContexts, TlsPolicy
+from ekiden.networks import AddressPolicy
 from ekiden.smtp.outcome import Broke, Cause, Rejected, Stage
 
 

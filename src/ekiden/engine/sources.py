@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ekiden.engine.addresses import Address
+from ekiden.networks import Address
 
 # RFC 5321 section 4.1.1.1: a fully-qualified name, or an address literal where there is none.
 _NAME: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.IPv]+\]")

@@ -37,6 +37,7 @@ class ExporterOptions:
         retry: Seconds before a failed write is tried again; doubled up to `retry_max`.
         retry_max: See `retry`.
         listener: Called on the loop with each event of the chosen types, after it was written.
+        moved: Called when there was something new, whether it was written or passed over.
     """
 
     types: Collection[EventType] = tuple(EventType)
@@ -46,6 +47,7 @@ class ExporterOptions:
     retry: float = 1.0
     retry_max: float = 30.0
     listener: Callable[[Event], None] | None = None
+    moved: Callable[[], None] = lambda: None
 
 
 class Exporter:
@@ -78,8 +80,9 @@ class Exporter:
         """Export until cancelled; `drain` afterwards writes what came last."""
         await self._begin()
         while True:
-            moved = await self._patiently()
-            if not moved:
+            if await self._patiently():
+                self._options.moved()
+            else:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._options.poll):
                         await self._wake.wait()

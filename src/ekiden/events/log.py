@@ -116,7 +116,10 @@ class EventLog:
         Raises:
             UnavailableError: The disk is full or failing; the log is as it was before.
         """
-        data = b"".join(self._encoder.encode(event) + b"\n" for event in events)
+        return self.append_lines(b"".join(self._encoder.encode(event) + b"\n" for event in events))
+
+    def append_lines(self, data: bytes) -> int:
+        """Write whole lines, all of them or none; see `append`."""
         if not data:
             return 0
         with _told(self.path):

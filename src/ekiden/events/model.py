@@ -32,6 +32,8 @@ class EventType(StrEnum):
     CANCELLED = "cancelled"  # a person cancelled it
     IN_DOUBT = "in_doubt"  # it may have arrived; tried again at `next_try`
     HELD = "held"  # it may have arrived, and a person decides
+    RENDERING_FAILURE = "rendering_failure"  # its message cannot be made: its data is at fault
+    REJECTED = "rejected"  # a file in the spool was refused, and nothing of it is sent
     COMPLAINT = "complaint"  # the recipient reported it as spam
     OPEN = "open"  # its pixel was fetched, by a person or a machine: `agent`
     CLICK = "click"  # a link in it was followed, likewise
@@ -50,6 +52,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     job_uid: str
     recipient: str
     destination: str
+    delivery: int = 0
     row: int = 0
     attempt: int = 0
     site: str = ""
@@ -83,6 +86,9 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 ALWAYS: Final = ("id", "time", "type", "job", "job_uid", "recipient", "destination")
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Event))
+
+COMPOSE: Final = "compose"  # the stage of what could not be made into a message
+SPOOL: Final = "spool:"  # begins the scope of a notice about a file that was refused
 
 _TYPES: Final = {
     State.READY: EventType.DEFERRED,
@@ -131,6 +137,7 @@ def accepted(row: AcceptedRow, job: JobFacts) -> Event:
         job_uid=job.uid,
         recipient=row.recipient,
         destination=row.destination,
+        delivery=row.id,
         row=row.row,
         configuration_set=job.configuration_set,
     )
@@ -146,7 +153,7 @@ def alert(notice: Notice, job: JobFacts | None) -> Event:
     return Event(
         id=f"n{notice.seq}",
         time=stamp(notice.at),
-        type=EventType.ALERT,
+        type=EventType.REJECTED if notice.scope.startswith(SPOOL) else EventType.ALERT,
         job=job.name if job else "",
         job_uid=job.uid if job else "",
         recipient="",
@@ -173,6 +180,7 @@ def reaction(record: ReactionRecord, job: JobFacts | None) -> Event:
         job_uid=job.uid if job else "",
         recipient=record.recipient,
         destination=record.recipient.rpartition("@")[2],
+        delivery=record.delivery_id or 0,
         row=record.row,
         configuration_set=job.configuration_set if job else "",
         scope=str(choice.get("scope", "")),
@@ -203,6 +211,8 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
     outcome = attempt.outcome
     if outcome == COMPLAINT:
         kind = EventType.COMPLAINT
+    elif kind is EventType.BOUNCED and attempt.stage == COMPOSE:
+        kind = EventType.RENDERING_FAILURE
     return Event(
         id=f"a{record.seq}",
         time=stamp(record.at),
@@ -211,6 +221,7 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         job_uid=job.uid,
         recipient=record.recipient,
         destination=record.destination,
+        delivery=record.delivery_id,
         row=record.row,
         attempt=record.number,
         site=attempt.site,

@@ -17,7 +17,7 @@ from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import Notice
 
 KINDS: Final = ("attempts", "accepted", "notices", "reactions")
-_JOBS_KNOWN: Final = 256
+_JOBS_KNOWN: Final = 2048  # more than a batch has rows: `known` answers for all of them
 _REACTIONS: Final = frozenset(
     {EventType.OPEN, EventType.CLICK, EventType.UNSUBSCRIBE, EventType.SUBSCRIPTION}
 )
@@ -72,6 +72,7 @@ class Follower:
         self._jobs: OrderedDict[int, JobFacts] = OrderedDict()
         self._places: dict[str, int] = {}
         self.behind = False  # the last step met a full batch: there is more
+        self._by_uid: dict[str, JobFacts] = {}
 
     async def begin(self) -> None:
         """Take our places: from now on the queue deletes nothing that we have not passed."""
@@ -90,13 +91,19 @@ class Follower:
         return await self._reactions() or came
 
     async def job(self, key: int) -> JobFacts:
-        """Return a job; the last few hundred are remembered."""
+        """Return a job; the last few thousand are remembered."""
         known = self._jobs.get(key)
         if known is None:
             known = self._jobs[key] = await self._outbox.job(key)
+            self._by_uid[known.uid] = known
             if len(self._jobs) > _JOBS_KNOWN:
-                self._jobs.popitem(last=False)
+                _, gone = self._jobs.popitem(last=False)
+                self._by_uid.pop(gone.uid, None)
         return known
+
+    def known(self, uid: str) -> JobFacts | None:
+        """Return the job that an event handed on just now is about."""
+        return self._by_uid.get(uid)
 
     async def _attempts(self) -> bool:
         rows = await self._outbox.attempts_after(self._place("attempts"), self._batch)

@@ -182,6 +182,11 @@ class About:
         )
 
 
+def job_key(uid: str) -> str:
+    """Return a job's part of its deliveries' Message-IDs: short, opaque, always the same."""
+    return base64.b32encode(sha256(uid.encode()).digest()[:10]).decode("ascii").lower()
+
+
 def job_mark(uid: str) -> bytes:
     """Return the four bytes by which a token knows its job again."""
     return sha256(uid.encode("utf-8", "surrogatepass")).digest()[:4]

@@ -149,6 +149,21 @@ class ReactionTotal:
     deliveries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far behind a destination of events is.
+
+    Args:
+        name: The destination.
+        rows: Rows of the history that it has before it; those it does not want count as well.
+        since: When the oldest of them was written (UNIX seconds); None when there is none.
+    """
+
+    name: str
+    rows: int
+    since: float | None
+
+
 class Reactions(Part):
     """Writes and reads them."""
 
@@ -211,15 +226,25 @@ class Reactions(Part):
         params = (ms(before), limit)
         return await self._db.write(lambda tx: tx.execute(sql("drop_reactions"), params))
 
-    async def history_ends(self) -> dict[str, int]:
-        """Where each kind of the outbox ends now: the place of a reader that begins now."""
-        rows = await self._db.read(sql("history_ends"))
-        return dict(zip(("attempts", "accepted", "notices", "reactions"), rows[0], strict=True))
+    async def begin_mark(self, reader: str) -> None:
+        """Give a reader that has no place yet one where the history ends now."""
+        await self._db.write(lambda tx: tx.execute(sql("begin_mark"), (reader,)))
+
+    async def end_mark(self, reader: str) -> None:
+        """Move a reader to where the history ends: it gives up what it has not read."""
+        await self._db.write(lambda tx: tx.execute(sql("end_mark"), (reader,)))
 
     async def keep_marks(self, readers: Sequence[str]) -> None:
-        """Forget how far webhooks have come that are not configured any more."""
+        """Forget how far destinations have come that are not configured any more."""
         names = pack(list(readers))
         await self._db.write(lambda tx: tx.execute(sql("drop_marks"), (names,)))
+
+    async def lags(self) -> list[Lag]:
+        """How far behind each destination of events is."""
+        return [
+            Lag(name, behind, optional_seconds(since))
+            for name, behind, since in await self._db.read_json(sql("lags"), ())
+        ]
 
 
 def _react(tx: Tx, batch: Sequence[Seen]) -> int:

@@ -44,9 +44,44 @@ DELETE FROM reaction WHERE id IN (SELECT id FROM reaction WHERE at < ?1 AND id <
 DELETE FROM seen WHERE delivery_id BETWEEN ?1 AND ?2;
 
 -- name: drop_marks
--- Readers that are not there any more; ?1: the names of those that are, up to their last dot.
-DELETE FROM mark WHERE reader LIKE 'webhook.%' AND NOT EXISTS (
-  SELECT 1 FROM json_each(?1) WHERE mark.reader LIKE value || '.%');
+-- Destinations that are not there any more; ?1: the names of the readers that are.
+DELETE FROM mark WHERE reader LIKE 'to.%' AND NOT EXISTS (
+  SELECT 1 FROM json_each(?1) WHERE substr(mark.reader, 1, length(value) + 1) = value || '.');
+
+-- name: begin_mark
+-- Where the history ends now, for a reader that has no place yet.
+INSERT INTO mark (reader, seq) VALUES
+  (?1 || '.attempts', coalesce((SELECT max(id) FROM attempt), 0)),
+  (?1 || '.accepted', coalesce((SELECT max(last_id) FROM run), 0)),
+  (?1 || '.notices', coalesce((SELECT max(id) FROM notice), 0)),
+  (?1 || '.reactions', coalesce((SELECT max(id) FROM reaction), 0))
+ON CONFLICT (reader) DO NOTHING;
+
+-- name: end_mark
+-- The same for one that gives up what it has not read.
+UPDATE mark SET seq = CASE reader
+  WHEN ?1 || '.attempts' THEN coalesce((SELECT max(id) FROM attempt), seq)
+  WHEN ?1 || '.accepted' THEN coalesce((SELECT max(last_id) FROM run), seq)
+  WHEN ?1 || '.notices' THEN coalesce((SELECT max(id) FROM notice), seq)
+  ELSE coalesce((SELECT max(id) FROM reaction), seq) END
+WHERE reader IN (?1 || '.attempts', ?1 || '.accepted', ?1 || '.notices', ?1 || '.reactions');
+
+-- name: lags
+-- How many rows each destination has before it, and when the oldest of them (accepted deliveries
+-- aside, whose time is their job's) was written.
+SELECT json_group_array(json_array(reader, behind, since)) FROM (
+  SELECT substr(m.reader, 4, instr(substr(m.reader, 4), '.') - 1) AS reader,
+    sum(CASE substr(m.reader, instr(substr(m.reader, 4), '.') + 4)
+      WHEN 'attempts' THEN (SELECT max(coalesce(max(id), 0) - m.seq, 0) FROM attempt)
+      WHEN 'accepted' THEN (SELECT max(coalesce(max(last_id), 0) - m.seq, 0) FROM run)
+      WHEN 'notices' THEN (SELECT max(coalesce(max(id), 0) - m.seq, 0) FROM notice)
+      ELSE (SELECT max(coalesce(max(id), 0) - m.seq, 0) FROM reaction) END) AS behind,
+    min(CASE substr(m.reader, instr(substr(m.reader, 4), '.') + 4)
+      WHEN 'attempts' THEN (SELECT at FROM attempt WHERE id > m.seq ORDER BY id LIMIT 1)
+      WHEN 'notices' THEN (SELECT at FROM notice WHERE id > m.seq ORDER BY id LIMIT 1)
+      WHEN 'reactions' THEN (SELECT at FROM reaction WHERE id > m.seq ORDER BY id LIMIT 1)
+      END) AS since
+  FROM mark m WHERE m.reader LIKE 'to.%' GROUP BY 1 ORDER BY 1);
 
 -- name: uid_of_job
 SELECT uid FROM job WHERE id = ?1;
@@ -55,10 +90,6 @@ SELECT uid FROM job WHERE id = ?1;
 -- ?1: delivery ids; who they were is blanked, what was done with their mail still counts.
 UPDATE reaction SET recipient = '', url = '', user_agent = '', ip = '', choice = '{}'
 WHERE delivery_id IN (SELECT value FROM json_each(?1));
-
--- name: history_ends
-SELECT coalesce((SELECT max(id) FROM attempt), 0), coalesce((SELECT max(last_id) FROM run), 0),
-  coalesce((SELECT max(id) FROM notice), 0), coalesce((SELECT max(id) FROM reaction), 0);
 
 -- name: message_of
 SELECT l.job_id, p.recipient, CAST(p.merge AS TEXT) FROM delivery d

@@ -91,7 +91,9 @@ SELECT json_group_array(json_array(id, job_id, recipient, destination, row, open
 SELECT seq FROM mark WHERE reader = ?1;
 
 -- name: set_mark
-INSERT INTO mark (reader, seq) VALUES (?1, ?2) ON CONFLICT (reader) DO UPDATE SET seq = excluded.seq;
+-- A place only moves on: who gave up a batch (end_mark) does not get the rest of it after all.
+INSERT INTO mark (reader, seq) VALUES (?1, ?2)
+ON CONFLICT (reader) DO UPDATE SET seq = max(seq, excluded.seq);
 
 -- name: foldable
 SELECT id FROM job WHERE finished_at <= ?1 AND folded_at IS NULL ORDER BY finished_at LIMIT 1;

@@ -24,7 +24,7 @@ from typing import Final, TypeVar
 import structlog
 from watchfiles import awatch
 
-from ekiden.errors import UnavailableError
+from ekiden.errors import EkidenError, UnavailableError
 from ekiden.message.content import Content
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob
 from ekiden.spool.answers import ANSWERS, free_name
@@ -67,6 +67,7 @@ class Intake:
         find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
         judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
         opened: Is told of every accepted job.
+        refused: Is told of every entry that is refused: its name and why.
         clock: UNIX seconds.
     """
 
@@ -81,6 +82,7 @@ class Intake:
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
         judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
+        refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
@@ -95,6 +97,7 @@ class Intake:
             find=find,
             judge=judge,
             opened=opened,
+            refused=refused,
             clock=clock,
         )
         self._arrivals = Arrivals(spool, self._options.rest, time.monotonic)

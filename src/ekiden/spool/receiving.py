@@ -144,6 +144,7 @@ class Receiver:
         find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
         judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
         opened: Is told of every accepted job.
+        refused: Is told of every entry that is refused: its name and why.
         clock: UNIX seconds.
     """
 
@@ -158,11 +159,13 @@ class Receiver:
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
         judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
+        refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
         self._queue = queue
         self._options = options
+        self._refused = refused
         self._check = check
         self._complete = complete
         self._find = find
@@ -350,6 +353,8 @@ class Receiver:
             write_error(self._spool, stem(name), error)
             self._spool.move(name, Folder.CUR, Folder.FAILED, name)
 
+        if self._refused is not None:
+            await self._refused(stem(name), error)
         await asyncio.to_thread(write)
         LOG.warning("job_refused", name=shown(name), where=error.where, what=error.what)
 
