@@ -10,8 +10,8 @@ from typing import Final
 from ekiden.bounce.mime import Headers, unencoded
 
 _SUBJECT: Final = re.compile(
-    r"^\W*(?:(?:re|aw|sv|antw|fwd?)\W{1,3})*(?:auto(?:matic|mated|matische?r?|m[aá]tica|matica)?"
-    r"[\s-]?(?:re(?:ply|sponse|sponder|spuesta)|antwort|svar|r[eé]ponse)|auto[\s:]|out[\s-]of[\s-](?:the[\s-])?office|"
+    r"^\W*(?:(?:re|aw|sv|antw|fwd?)\W{1,3})*(?:auto(?:matic|mated|matische?r?|matyczna|m[aá]tica)?"
+    r"[\s-]?(?:re(?:ply|sponse|sponder|spuesta)|antwort|svar|r[eé]ponse|odpowied)|auto[\s:]|out[\s-]of[\s-](?:the[\s-])?office|"
     r"ooo\b|i am (?:away|out)|away (?:from|until)|vacation|on (?:vacation|holiday|leave)|"
     r"abwesen|r[eé]ponse automatique|absence du bureau|respuesta autom[aá]tica|"
     r"resposta autom[aá]tica|risposta automatica|fuori sede|automatisch antwoord|"

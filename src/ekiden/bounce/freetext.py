@@ -27,7 +27,7 @@ _AFTER_CODE: Final = re.compile(
 )
 _IN_SENTENCE: Final = re.compile(
     r"\b(?:to|recipient|recipients|address|mailbox|user|reach|attempts|for|deliver|delivering|errors"
-    r"|rcpt to)"
+    r"|rcpt to|not found|收件人|收信人|宛先|empfänger|destinataire|destinatario|получател\w{0,3})"
     rf"\W{{1,4}}(?:the )?(?:address |recipient |user )?[\"'<]{{0,2}}({_A})",
     re.IGNORECASE,
 )
@@ -40,7 +40,8 @@ _FAILURE: Final = re.compile(
 _COPY: Final = re.compile(
     r"^(?:[\s\-=*|>#.]*(?:below this line is|this is a copy|the header of the original|"
     r"message headers? follow|header(?:s)? of (?:the )?original|(?:the )?original (?:message|mail)"
-    r"(?: \w+){0,3}(?:[\s:.\-]|$)|message text follows|returned (?:message|mail)|unsent message|"
+    r"(?! was (?:received|sent))(?: \w+){0,3}(?:[\s:.\-]|$)|message text follows|"
+    r"returned (?:message|mail)|unsent message|"
     r"a copy of (?:the|your) (?:original|message)|included is a copy|below is a copy|"
     r"forwarded message|your original message|"
     r"undelivered (?:message|mail)|message header(?:s)?:|message contents?|copy of the message|"
@@ -68,7 +69,8 @@ _RULER: Final = re.compile(
     re.IGNORECASE,
 )
 _REPLY: Final = re.compile(
-    r"^\s*(?:<<<\s*)?[245]\d\d[\s-]|[<>]{3,4}\s*[245]\d\d[\s-]|\b(?:said|reason|error):\s*\S",
+    r"^\s*(?:<<<\s*)?[245]\d\d[\s-]|[<>]{3,4}\s*[245]\d\d[\s-]"
+    r"|\b(?:said|reason|error|diagnostic code):\s*\S",
     re.IGNORECASE,
 )
 _QUOTED_REPLY: Final = re.compile(r"(?<![\w.])[45]\d\d[ -](?:#?[45]\.\d\.\d|[A-Za-z<])")
@@ -116,18 +118,21 @@ def read(text: str, *, exclude: frozenset[str] = frozenset()) -> Prose:
     found: list[tuple[str, list[str]]] = []
     preamble: list[str] = []
     since = preamble  # where the lines go that stand after the last recipient
+    folded = preamble  # where an indented one goes: it may go on with the line before it
     for line in lines:
         head = _head(line, exclude)
         if head is None or len(found) >= RECIPIENTS:
+            since = folded if line[:1] in {" ", "\t"} else since
             since.append(line)
+            folded = since
             continue
         address, words, ends_dialogue = head
         if ends_dialogue:
             found.append((address, [*_dialogue(since), words]))
-            since = []
+            since, folded = [], found[-1][1]
         else:
             found.append((address, [words]))
-            since = found[-1][1]
+            since = folded = found[-1][1]
     if not found:
         found, preamble = _in_sentences(lines, exclude), []
     return Prose(_merged(found), _one_line(preamble), "\n".join(lines), rest)
@@ -142,7 +147,8 @@ def reason(text: str) -> str:
     """Return on one line what gives the reason: replies, else all but titles and greetings."""
     lines = text.split("\n")
     replies = [line for line in lines if _REPLY.search(line)]
-    return _one_line(replies or lines)
+    coded = [line for line in replies if has_reply(line)]
+    return _one_line(coded or replies or lines)
 
 
 def has_reply(text: str) -> bool:

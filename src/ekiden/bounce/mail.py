@@ -98,7 +98,7 @@ class Report:
 
 _SYSTEM: Final = re.compile(
     r"mailer-?daemon|mail[.\s-]?delivery|postmaster|post_master|mail system|system administrator|"
-    r"delivery subsystem|<>|mdaemon|mailerdaemon|mail-?daemon|\bdaemon@",
+    r"delivery subsystem|mail server at|<>|mdaemon|mailerdaemon|mail-?daemon|\bdaemon@",
     re.IGNORECASE,
 )
 _SUBJECT: Final = re.compile(
@@ -122,6 +122,13 @@ _DELAY: Final = re.compile(
     r"(?:verz[oö]ger)|retard[eé]|遅延|遅れ",
     re.IGNORECASE,
 )
+# A subject alone makes no bounce: parcels and orders cannot be delivered either.
+_OF_MAIL: Final = re.compile(
+    r"mail|message|recipient|smtp|\b[45]\d\d[ -]|user |host |nachricht"
+    r"|empf[aä]nger|mensaje|destinatari|mensagem|messaggi|bericht|destinataire|"
+    r"сообщени|письм|получател|メール|宛先|邮件|郵件|收件人|메일|wiadomo",
+    re.IGNORECASE,
+)
 _FATAL: Final = re.compile(
     r"permanent(?:ly)? (?:error|fail)|failed permanently|giving up|given up|has failed",
     re.IGNORECASE,
@@ -131,6 +138,7 @@ _WEAK: Final = frozenset({"unknown", "refused", "temporary"})
 _WEAK_RULES: Final = frozenset(
     {"code", "status.policy", "status.deferred_policy", "status.system", "status.network"}
 )
+_WRAPPINGS: Final = 3  # forwards of forwards that are opened
 _DONE: Final = frozenset({"delivered", "relayed", "expanded", "deliverable"})
 
 
@@ -141,7 +149,7 @@ def read_report(raw: bytes, classifier: Classifier) -> Report:
         raw: The mail as received, header and body.
         classifier: The rules for the diagnostics.
     """
-    mail = mime.parse(raw)
+    mail = _unwrapped(mime.parse(raw))
     text = _text(mail)
     original = _original(mail, text)
     if (feedback := arf.find(mail)) is not None:
@@ -155,6 +163,36 @@ def read_report(raw: bytes, classifier: Classifier) -> Report:
     if _automatic(mail, text):
         return Report(Kind.AUTOREPLY, original=original, detail=_automatic(mail, text))
     return _prose(mail, text, original, classifier)
+
+
+def _unwrapped(mail: mime.Part) -> mime.Part:
+    """The bounce or complaint that somebody attached to a mail of his own; else the mail itself.
+
+    A bounce carries a message, too: what is unwrapped is itself by a mail system or a report, and
+    what it is unwrapped from is no report and names nobody.
+    """
+    for _ in range(_WRAPPINGS):
+        if mail.kind == "multipart/report" or any(_is_report(part) for part in mail.parts):
+            break
+        attached = [part.parts[0] for part in mail.parts if part.kind == "message/rfc822"]
+        inner = next((one for one in attached if _is_bounce(one)), None)
+        if inner is None or freetext.read(_text(mail)).blocks:
+            break
+        mail = inner
+    return mail
+
+
+def _is_report(part: mime.Part) -> bool:
+    return "delivery-status" in part.kind or part.kind == "message/feedback-report"
+
+
+def _is_bounce(mail: mime.Part) -> bool:
+    return bool(
+        mail.kind == "multipart/report"
+        or _SYSTEM.search(mail.headers.get("from"))
+        or mail.headers.get("x-failed-recipients")
+        or arf.find(mail) is not None
+    )
 
 
 def _text(mail: mime.Part) -> str:
@@ -285,18 +323,20 @@ def _prose(mail: mime.Part, text: str, original: Original, classifier: Classifie
     prose = freetext.read(
         text, exclude=frozenset({sender} - {one.lower() for one in failed} - {""})
     )
-    blocks = _blocks(prose, failed, original)
+    blocks = _blocks(prose, failed, original, sender)
     subject = mime.unencoded(mail.headers.get("subject"))
     recipients = tuple(_of_block(block, prose, subject, classifier) for block in blocks)
     if not recipients or not (_SUBJECT.search(subject) or freetext.says_failure(prose.text)):
         return Report(Kind.OTHER, original=original)
+    if not _SYSTEM.search(mail.headers.get("from")) and not _OF_MAIL.search(prose.text):
+        return Report(Kind.OTHER, original=original)  # what could not be delivered was no mail
     words = f"{subject} {prose.text}"
     delay = _DELAY.search(words) is not None and _FATAL.search(words) is None
     return Report(Kind.DELAY if delay else Kind.DSN, recipients, original)
 
 
 def _blocks(
-    prose: freetext.Prose, failed: tuple[str, ...], original: Original
+    prose: freetext.Prose, failed: tuple[str, ...], original: Original, sender: str
 ) -> list[freetext.Block]:
     """The recipients: those the header lists, else those the prose names, else the original To."""
     if failed:
@@ -306,6 +346,8 @@ def _blocks(
     if prose.blocks:
         return list(prose.blocks)
     to = dsn.address_in(original.to)
+    if to.lower() == sender:
+        return []  # a bounce that is attached, or quoted, came to the same address
     return [freetext.Block(to, freetext.reason(prose.text))] if to else []
 
 
@@ -315,7 +357,8 @@ def _of_block(
     stage = (
         transcript.stage_told(block.text)
         or transcript.stage_in_dialogue(prose.text, block.text)
-        or transcript.stage_told(prose.text)
+        # Elsewhere in the text it is about this recipient only if it is about nobody else.
+        or (transcript.stage_told(prose.text) if len(prose.blocks) < 2 else None)
     )
     context = ReplyContext(
         block.text,

@@ -47,7 +47,8 @@ _DIGITS: Final = re.compile(r"[245]\d\d(?!\d)")
 _AFTER_CODE: Final = frozenset({" ", "-", ""})
 # What our own side, or a relay, wraps around the receiver's words.
 _SAID: Final = re.compile(
-    r"(?:\bhost |\bfrom |\bby )[^\s\[\]]{1,255} ?(?:\[[^\]\s]{1,64}\])?(?:[:,]| said:| refused to)"
+    r"(?:\bhost |\bfrom |\bby )[^\s\[\]]{1,255} ?(?:\[[^\]\s]{1,64}\])?"
+    r" {0,3}(?:[:,]|said:|refused to)"
 )
 _COMMAND: Final = re.compile(
     r"\(in reply to ([^()]{3,40}?)(?: command)?(?:\)|$)"
