@@ -225,3 +225,21 @@ def test_opendkim_agrees(key: Key, change: bytes, verdict: str, tmp_path: Path) 
 
 def test_record_text_is_what_the_oracle_reads() -> None:
     assert record_text(ED).startswith("v=DKIM1; k=ed25519; p=")
+
+
+@pytest.mark.parametrize("lifetime", [None, 3600.0])
+def test_our_own_field_is_signed_in_its_relaxed_form(lifetime: float | None) -> None:
+    for field, signed in (
+        Signer([RSA, ED], lifetime=lifetime).prepare(HEADERS, b"x" * 32, NOW).fields
+    ):
+        own = relaxed_header(b"DKIM-Signature", field.removeprefix(b"DKIM-Signature:"))
+        assert signed.endswith(b"\r\n" + own)
+
+
+def test_fields_kept_from_the_message_before_are_kept_only_while_they_are_the_same() -> None:
+    signer = Signer([ED])
+    for number in range(3):
+        headers = [*HEADERS[:3], (b"Subject", b" number  %d" % number), *HEADERS[4:]]
+        (_, signed), *_ = signer.prepare(headers, b"x" * 32, NOW).fields
+        assert b"\r\nsubject:number %d\r\n" % number in signed
+        assert signed == Signer([ED]).prepare(headers, b"x" * 32, NOW).fields[0][1]

@@ -16,8 +16,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -39,8 +38,7 @@ _JOBS_KNOWN: Final = 1000
 _PIECE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """What decides which scopes a delivery counts for."""
 
     job: int

@@ -16,7 +16,7 @@ What is fixed, and why:
 A finished field is folded at 76 columns and ends in CRLF: prepend it to the message.
 """
 
-import base64
+import binascii
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -121,12 +121,16 @@ class Signer:
         self._if_present = tuple(
             name.lower() for name in SIGNED_IF_PRESENT if name.lower() not in self._oversigned
         )
-        self._plans: dict[tuple[bytes, ...], tuple[tuple[tuple[int, bytes], ...], bytes]] = {}
+        self._plans: dict[tuple[bytes, ...], _Plan] = {}
         self._names = {name.lower(): name for name in (*SIGNED_FIELDS, *SIGNED_IF_PRESENT)}
-        self._starts = tuple(
-            b"DKIM-Signature: v=1; a=%b; c=relaxed/relaxed;\r\n d=%b; s=%b;\r\n"
+        starts = [
+            b" v=1; a=%b; c=relaxed/relaxed;\r\n d=%b; s=%b;\r\n"
             % (key.algorithm.value.encode(), key.domain.encode(), key.selector.encode())
             for key in self.keys
+        ]
+        self._starts = tuple(
+            (b"DKIM-Signature:" + start, b"dkim-signature:" + relaxed_value(start))
+            for start in starts
         )
 
     @property
@@ -143,43 +147,33 @@ class Signer:
             hashed_body: SHA-256 of the relaxed body: `canonical.body_hash(body)`.
             now: UNIX seconds, for `t=` and `x=`.
         """
-        listed, canonical = self._select(headers)
+        plan = self._plan_for(tuple([header[0] for header in headers]))
         stamp = int(now)
         times = b" t=%d;" % stamp
         if self.lifetime is not None:
             times += b" x=%d;" % (stamp + int(self.lifetime))
-        end = b"%b\r\n h=%b;\r\n bh=%b;\r\n b=" % (times, listed, base64.b64encode(hashed_body))
-        fields = []
-        for start in self._starts:
-            field = start + end
-            # The field itself is signed last, with an empty b= and without CRLF (section 3.7).
-            own = relaxed_value(field[len(b"DKIM-Signature:") :])
-            fields.append((field, canonical + b"dkim-signature:" + own))
+        hashed = binascii.b2a_base64(hashed_body, newline=False)
+        end = b"%b\r\n h=%b;\r\n bh=%b;\r\n b=" % (times, plan.listed, hashed)
+        # The field itself is signed last, with an empty b= and without CRLF (section 3.7). Its
+        # relaxed form is put together beside it: most of it is the same for every message.
+        own_end = b"%b h=%b; bh=%b; b=" % (times, plan.relaxed_listed, hashed)
+        canonical = plan.canonical(headers)
+        fields = [(start + end, canonical + own + own_end) for start, own in self._starts]
         return Prepared(tuple(fields), self.keys)
 
     def sign(self, headers: Sequence[Header], body: bytes, now: float) -> bytes:
         """Return the DKIM-Signature fields to prepend to the message, each ending in CRLF."""
         return self.prepare(headers, body_hash(body), now).finish()
 
-    def _select(self, headers: Sequence[Header]) -> tuple[bytes, bytes]:
-        """Return the folded `h=` value and the canonical fields, each with CRLF."""
-        names = tuple([header[0] for header in headers])
+    def _plan_for(self, names: tuple[bytes, ...]) -> "_Plan":
         plan = self._plans.get(names)
         if plan is None:
             if len(self._plans) >= PLANS:
                 self._plans.clear()
             plan = self._plans[names] = self._plan(names)
-        chosen, listed = plan
-        canonical = [start + relaxed_value(headers[index][1]) for index, start in chosen]
-        canonical.append(b"")
-        return listed, b"\r\n".join(canonical)
+        return plan
 
-    def _plan(self, names: Sequence[bytes]) -> tuple[tuple[tuple[int, bytes], ...], bytes]:
-        """Choose the fields of messages whose fields have these names: the same for a whole job.
-
-        Returns:
-            The chosen fields' positions with their canonical names, and the folded `h=` value.
-        """
+    def _plan(self, names: Sequence[bytes]) -> "_Plan":
         found: dict[bytes, list[int]] = {}
         for index, name in enumerate(names):
             found.setdefault(name.lower(), []).append(index)
@@ -191,7 +185,38 @@ class Signer:
             chosen.extend((index, lower + b":") for index in reversed(present))
             extra = 1 if lower in self._oversigned else 0
             listed.extend([self._names.get(lower, lower)] * (len(present) + extra))
-        return tuple(chosen), _folded_list(listed)
+        return _Plan(chosen, _folded_list(listed))
+
+
+class _Plan:
+    """Which fields of a message are signed, in which order: the same for all messages of a job.
+
+    Args:
+        chosen: The fields' positions with their canonical names.
+        listed: The folded `h=` value.
+    """
+
+    __slots__ = ("_chosen", "_made", "listed", "relaxed_listed")
+
+    def __init__(self, chosen: Iterable[tuple[int, bytes]], listed: bytes) -> None:
+        self._chosen = tuple(chosen)
+        # By place: the latest value and its canonical field. Most values of a job's messages are
+        # one and the same object (From, Content-Type), and need not be looked at again.
+        self._made: list[tuple[bytes | None, bytes]] = [(None, b"")] * len(self._chosen)
+        self.listed = listed
+        self.relaxed_listed = relaxed_value(listed)
+
+    def canonical(self, headers: Sequence[Header]) -> bytes:
+        """Return the chosen fields in canonical form, each with CRLF."""
+        made = self._made
+        fields = []
+        for place, (index, start) in enumerate(self._chosen):
+            value = headers[index][1]
+            known = made[place]
+            if known[0] is not value:
+                known = made[place] = (value, start + relaxed_value(value) + b"\r\n")
+            fields.append(known[1])
+        return b"".join(fields)
 
 
 def _folded_list(names: list[bytes]) -> bytes:
@@ -209,6 +234,6 @@ def _folded_list(names: list[bytes]) -> bytes:
 
 def _folded_base64(signature: bytes) -> bytes:
     """Fold a signature: white space inside `b=` is ignored (section 3.5)."""
-    text = base64.b64encode(signature)
+    text = binascii.b2a_base64(signature, newline=False)
     width = FOLD_COLUMN - 4
     return b"\r\n  ".join(text[i : i + width] for i in range(0, len(text), width))

@@ -63,7 +63,7 @@ from ekiden.smtp.outcome import Broke, Cause, Outcome, Rejected, Stage
 _log = structlog.get_logger()
 
 FEED_INTERVAL: Final = 0.25  # seconds between looks at the timeline when nobody asks for one
-_BREATH: Final = 0.002  # seconds in which facts gather before the scheduler is asked again
+_BREATH: Final = 0.005  # seconds in which facts gather before the scheduler is asked again
 _TROUBLE_WAIT: Final = 1.0  # seconds between tries while the database refuses
 _BUDGET: Final = 256  # actions per turn of the loop
 

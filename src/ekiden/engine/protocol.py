@@ -96,6 +96,7 @@ class SessionProtocol(asyncio.Protocol):
         self._outcome = outcome
         self._last_octet = last_octet
         self._write(transaction, transaction.start())
+        self._await_reply(transaction)
 
     def quit(self, ended: asyncio.Future[None]) -> None:
         """Send QUIT; `ended` is done when the receiver has answered, left, or taken too long."""
@@ -114,12 +115,17 @@ class SessionProtocol(asyncio.Protocol):
         """Take bytes from the receiver."""
         if not self.open:
             return
+        answered = False
         try:
             for reply in self._reader.feed(data):
                 if not self._take(reply):
                     return
+                answered = True
         except ProtocolViolation as violation:
             self._fail(Cause.PROTOCOL, str(violation))
+            return
+        if answered and self._transaction is not None:
+            self._await_reply(self._transaction)
 
     def eof_received(self) -> None:
         """The receiver closed its side: nothing more can be answered."""
@@ -145,6 +151,7 @@ class SessionProtocol(asyncio.Protocol):
         self._paused = False
         if self._unsent is not None and self._transaction is not None:
             self._write_portions(self._transaction)
+            self._await_reply(self._transaction)
 
     # --- inside ------------------------------------------------------------------------------
 
@@ -165,9 +172,13 @@ class SessionProtocol(asyncio.Protocol):
                 self._write(transaction, answer)
         elif transaction.finished:
             self._finish(transaction)
-        elif transaction.step is not None and self._unsent is None:
-            self._alarm.set(self._deadlines.of(transaction.step))
         return self.open
+
+    def _await_reply(self, transaction: Transaction) -> None:
+        """Give the reply that is owed next its time, from now."""
+        step = transaction.step
+        if step is not None and self._unsent is None:
+            self._alarm.set(self._deadlines.of(step))
 
     def _write(self, transaction: Transaction, data: bytes) -> None:
         if not transaction.content_due:
@@ -179,9 +190,6 @@ class SessionProtocol(asyncio.Protocol):
         else:
             self._unsent = memoryview(data)
             self._write_portions(transaction)
-            return
-        if transaction.step is not None:
-            self._alarm.set(self._deadlines.of(transaction.step))
 
     def _write_portions(self, transaction: Transaction) -> None:
         while self._unsent is not None:
@@ -195,8 +203,6 @@ class SessionProtocol(asyncio.Protocol):
                 self._last_octet()
             self._transport.write(portion)
         transaction.content_sent()
-        if transaction.step is not None:
-            self._alarm.set(self._deadlines.of(transaction.step))
 
     def _finish(self, transaction: Transaction) -> None:
         self._transaction = None

@@ -9,6 +9,7 @@ Base64 does not work line by line: such a part is one segment.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ekiden import limits
 from ekiden.dkim.canonical import end_of_body, relaxed_lines
@@ -18,6 +19,9 @@ from ekiden.message.headers import RenderError
 from ekiden.message.mime import Transfer, encode_text, fault
 from ekiden.message.templates import Dynamic, Field, Link, Template, Values
 from ekiden.message.totext import html_to_text
+
+PLAIN_LINE: Final = 73  # characters; longer ones may be broken in two
+_ENCODED_FIRST: Final = frozenset({"", "."})  # a dot is, where it stands alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,19 @@ class Varying:
                 for piece in self.pieces
             ]
         )
+        line = text[:-1]
+        if (
+            len(line) < PLAIN_LINE
+            and line.isprintable()
+            and line.isascii()
+            and self.charset == charsets.UTF8
+            and self.transfer is Transfer.QUOTED_PRINTABLE
+            and text[-1] == "\n"
+            and "=" not in line
+            and line[:1] not in _ENCODED_FIRST
+            and line[-1:] != " "
+        ):
+            return line.encode("ascii") + b"\r\n"  # nothing in it is encoded: most lines
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if "\0" in text:

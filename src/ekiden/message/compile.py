@@ -124,12 +124,12 @@ class CompiledTemplates:
             raise RenderError(f"the recipient's address: {error.reason}", "recipient") from None
         headers = self._headers(address, values, budget, marks)
         smtputf8 = address.smtputf8 or self.sender_smtputf8
-        _check_head(headers, smtputf8=smtputf8)
+        head = _checked_head(headers, smtputf8=smtputf8)
         if self.constant is not None:
             body, canonical, digest = self.constant
-            return Rendered(headers, body, False, smtputf8, canonical, digest)  # noqa: FBT003 - eight_bit; by position it is 0.3 us cheaper
+            return Rendered(headers, body, False, smtputf8, canonical, digest, head)  # noqa: FBT003 - eight_bit; by position it is 0.3 us cheaper
         body, canonical = self.body.render(values, budget)
-        return Rendered(headers, body, False, smtputf8, canonical, None)  # noqa: FBT003
+        return Rendered(headers, body, False, smtputf8, canonical, None, head)  # noqa: FBT003
 
     def _values(self, recipient: Recipient, marks: Marks) -> dict[str, Any]:
         check_data(recipient.merge)
@@ -247,14 +247,15 @@ def _message_id(text: str) -> str:
     return text
 
 
-def _check_head(headers: Sequence[Header], *, smtputf8: bool) -> None:
-    """The last look at the finished fields (hostile.md M2): what is wrong here is a bug caught."""
+def _checked_head(headers: Sequence[Header], *, smtputf8: bool) -> bytes:
+    """Join the finished fields, with a last look at them: what is wrong here is a bug caught."""
     head = b"".join([b"%b:%b\r\n" % header for header in headers])
     wrong = fault(head, ascii_only=not smtputf8)
     if wrong:
         raise RenderError(f"the header holds {wrong}")
     if len(head) > limits.HEADER_BYTES:
         raise RenderError(f"the header is larger than {limits.HEADER_BYTES} bytes")
+    return head
 
 
 def compile_content(content: Content, tracking: Tracking | None = None) -> Compiled:

@@ -53,6 +53,7 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
         smtputf8: It needs SMTPUTF8.
         canonical: The body in DKIM's relaxed form, when compiling made it on the way.
         digest: SHA-256 of that form, when it is the same for every recipient.
+        joined: The header as it goes on the wire, when it has been put together already.
     """
 
     headers: tuple[Header, ...]
@@ -61,6 +62,7 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     smtputf8: bool = False
     canonical: bytes | None = None
     digest: bytes | None = None
+    joined: bytes | None = None
 
     def body_hash(self) -> bytes:
         """Return the SHA-256 behind DKIM's `bh=`."""
@@ -72,6 +74,8 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
 
     def head(self) -> bytes:
         """Return the header fields, each ending in CRLF."""
+        if self.joined is not None:
+            return self.joined
         return b"".join([b"%b:%b\r\n" % header for header in self.headers])
 
     def message(self, signatures: bytes = b"") -> bytes:

@@ -37,8 +37,9 @@ _log = structlog.get_logger()
 _MAGIC: Final = b"EKIDENL1"
 _HEADER: Final = struct.Struct("<8s36sQQI")
 _HEADER_BYTES: Final = 64
-_SLOT: Final = struct.Struct("<QQI")
-_SLOT_BYTES: Final = 32
+_SLOT: Final = struct.Struct("<QQI12x")
+_SLOT_BYTES: Final = _SLOT.size
+_NAMES: Final = struct.Struct("<QQ")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 Past = frozenset[tuple[int, int]]  # (delivery id, lease)
@@ -112,7 +113,7 @@ class Ledger:
         if self._descriptor is None or (delivery, lease) in self._slots:
             return
         slot = self._free.pop() if self._free else self._end
-        entry = _SLOT.pack(delivery, lease, _check(delivery, lease)).ljust(_SLOT_BYTES, b"\0")
+        entry = _SLOT.pack(delivery, lease, _check(delivery, lease))
         try:
             _put(self._descriptor, entry, _HEADER_BYTES + slot * _SLOT_BYTES)
         except OSError as error:
@@ -138,7 +139,7 @@ class Ledger:
 
 
 def _check(delivery: int, lease: int) -> int:
-    return zlib.crc32(struct.pack("<QQ", delivery, lease)) if delivery else 0
+    return zlib.crc32(_NAMES.pack(delivery, lease)) if delivery else 0
 
 
 def _header(database: Path, boot: str | None) -> bytes | None:
