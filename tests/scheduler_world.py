@@ -142,7 +142,10 @@ class World:
                 heapq.heappop(self.backlog)
                 del self.due[lane_id]
                 continue
-            if not self.scheduler.lane_offered(self.lanes[lane_id], self.now):
+            old = self.lanes[lane_id]
+            ready = len(self.rows[lane_id])
+            facts = LaneFacts(old.id, old.job_id, old.destination, old.priority, ready, old.due_at)
+            if not self.scheduler.lane_offered(facts, self.now):
                 return
             heapq.heappop(self.backlog)
             del self.due[lane_id]

@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "ekiden"
 # A module may import from its own layer's left neighbours only: lower index, or the same room.
 LAYERS: list[set[str]] = [
     {"errors", "limits"},
-    {"text", "networks"},
+    {"text", "networks", "localtime"},
     {"config", "smtp", "dkim"},  # message asks dkim for the canonical form of constant parts
     {"message", "bounce", "shaping"},
     {"store", "smtpd"},
@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"events", "spool", "check", "sink", "inbound"},
     {"engine"},
     {"control", "web"},
-    {"settings", "destinations", "upkeep", "standing", "keeper", "holds"},
+    {"settings", "destinations", "upkeep", "standing", "keeper", "warming", "holds"},
     {"app"},
     {"daemon"},
     {"cli"},
@@ -32,6 +32,7 @@ PURE_FILES = (
     "engine/schedule/counting.py",
     "engine/schedule/explain.py",
     "engine/schedule/facts.py",
+    "engine/schedule/overflow.py",
     "engine/schedule/parts.py",
     "engine/schedule/roads.py",
     "engine/schedule/slots.py",
@@ -52,6 +53,7 @@ PURE_FILES = (
     "spool/recipients.py",
     "spool/values.py",
     "templates/model.py",
+    "localtime.py",
     "text.py",
     "errors.py",
 )

@@ -3,9 +3,9 @@
 from collections import Counter
 
 from ekiden.engine.schedule.facts import FOREVER, Counts, SchedulerOptions, SiteFacts, SourceFacts
-from ekiden.engine.schedule.parts import OTHER
 from ekiden.engine.scheduler import Scheduler
 from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.rates import Allowance
 from scheduler_world import START, World, job
 

@@ -30,6 +30,7 @@ from ekiden import __version__, settings
 from ekiden.bounce.model import Verdict
 from ekiden.config import Config, load
 from ekiden.control.list_service import ListAnswers
+from ekiden.control.pacing_service import PacingAnswers
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
@@ -77,6 +78,7 @@ from ekiden.templates.library import Library
 from ekiden.templates.model import StoredTemplate, parse_reference
 from ekiden.text import printable
 from ekiden.upkeep import Upkeep, UpkeepOptions
+from ekiden.warming import Warming
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.server import HttpServer
 from ekiden.web.site import Site
@@ -123,11 +125,18 @@ class App:
         self.identities = Identities(database)
         self.templates = Library(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
-        self.keeper = Keeper(self.queue, self.scheduler, self.clock.now)
         self._jobs: dict[int, JobFacts] = {}
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
         provider_of = settings.provider_of()
+        self.warming = Warming(
+            self.queue,
+            self.scheduler,
+            settings.warmup(config),
+            now=self.clock.now,
+            provider_of=provider_of,
+        )
+        self.keeper = Keeper(self.queue, self.scheduler, self.warming.ramps, self.clock.now)
         self._caps = CapsBook(config, Providers.load())
         self._links = settings.links(config)
         self._composer = Composer(
@@ -246,6 +255,13 @@ class App:
         )
         mailbox = settings.imap(config)
         self.mailbox = None if mailbox is None else Poller(mailbox, self._take_returned)
+        self.pacing = PacingAnswers(
+            self.queue,
+            settings.pacing_facts(config),
+            self.clock.now,
+            ramps=self.warming.ramps,
+            changed=self.ramps_changed,
+        )
         self.control = ControlServer(
             config.control.socket,
             Control(
@@ -264,6 +280,7 @@ class App:
                     opened=self.job_changed,
                 ),
                 templates=TemplateAnswers(self.templates, clock=self.clock.now),
+                pacing=self.pacing,
             ),
         )
 
@@ -292,6 +309,7 @@ class App:
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self.holds.run(), name="holds"),
                     group.create_task(self.keeper.run(), name="counts"),
+                    group.create_task(self.warming.run(), name="warm-up"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self._count_refused(), name="refused mail"),
@@ -362,6 +380,7 @@ class App:
             for settlement in settlements:
                 self._ledger.settled(settlement.claimed.id, settlement.claimed.lease)
         self.standings.note(settlements)
+        self.warming.note(settlements)
         self.exporter.wake()
 
     async def _measure_lag(self) -> None:
@@ -446,6 +465,7 @@ class App:
         if taken.delivery:
             self.exporter.wake()
             self.standings.changed()
+            self.warming.came_back()
 
     async def _count_refused(self) -> None:
         while True:
@@ -464,6 +484,7 @@ class App:
         detail = "; ".join(filter(None, told))
         scope = f"source:{journey.source}"
         now, why = self.clock.now(), f"{detail}; {reply}"
+        self.warming.blocked(journey.source, journey.site)
         self.scheduler.roads.blocked(journey.source, journey.site, now, journey.began, why)
         self.standings.blocked(scope, detail if listing else f"{detail}; {reply}", claimed.job_id)
 
@@ -473,6 +494,11 @@ class App:
     def destination_skipped(self) -> None:
         """Hear that a destination of events gave up what it had not read."""
         self.destinations.restart()
+
+    def ramps_changed(self) -> None:
+        """Hear that a person has moved a warm-up."""
+        self.warming.apply()
+        self.holds.look_at_all()
 
     def scope_stopped(self, scope: str, reason: str) -> None:
         """Hear that a person has stopped a scope."""
@@ -495,6 +521,7 @@ class App:
             identifiers = settings.identifiers(config)
             links = settings.links(config)
             destinations = plan(config)
+            pacing = settings.pacing_facts(config)
         except EkidenError as error:
             _log.error("the new configuration is refused; the old one stays", error=str(error))
             return
@@ -517,6 +544,8 @@ class App:
         self.config = config
         self.holds.set_sources()
         self.scheduler.set_caps(settings.scheduling(config).caps)
+        self.warming.reconfigure(pacing.warmup)
+        self.pacing.reconfigure(pacing)
         self.holds.look_at_all()
         _log.info("configuration reloaded", file=str(self.path))
 

@@ -21,6 +21,8 @@ from ekiden.engine.scheduler import Scheduler
 from ekiden.errors import UnavailableError
 from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
+from ekiden.shaping.ramps import Ramps
+from ekiden.shaping.warmup import RampState
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -34,14 +36,19 @@ class Keeper:
     Args:
         queue: Where it is kept.
         scheduler: Whose it is.
+        ramps: The warm-ups.
         now: The engine's clock.
     """
 
-    def __init__(self, queue: Queue, scheduler: Scheduler, now: Callable[[], float]) -> None:
+    def __init__(
+        self, queue: Queue, scheduler: Scheduler, ramps: Ramps, now: Callable[[], float]
+    ) -> None:
         self._queue = queue
         self._scheduler = scheduler
         self._now = now
+        self._ramps = ramps
         self._counts: dict[str, str] = {}  # not written yet
+        self._moved: dict[str, str] = {}  # ramps likewise
         self._roads: frozenset[str] = frozenset()
 
     async def recall(self) -> None:
@@ -50,6 +57,8 @@ class Keeper:
         scheduler.recall(await self._read(Kind.PATH, Learned))
         scheduler.roads.recall(await self._read(Kind.ROAD, RoadLearned))
         scheduler.counting.recall(await self._read(Kind.COUNT, Counts))
+        self._ramps.recall(await self._read(Kind.RAMP, RampState))
+        scheduler.roads.warm_up(self._ramps, self._now())
 
     async def run(self) -> None:
         """Write the counts that move, until cancelled."""
@@ -77,11 +86,15 @@ class Keeper:
         await self.save_counts()
 
     async def save_counts(self) -> None:
-        """Write the counts that have moved."""
+        """Write the counts and warm-ups that have moved."""
         self._counts.update(_encoded(self._scheduler.counting.moved()))
         if self._counts:
             await self._queue.remember(Kind.COUNT, self._counts, self._now())
             self._counts = {}
+        self._moved.update(_encoded(self._ramps.moved()))
+        if self._moved:
+            await self._queue.remember(Kind.RAMP, self._moved, self._now())
+            self._moved = {}
 
     async def _read(self, kind: Kind, shape: Any) -> dict[str, Any]:
         kept = await self._queue.remembered(kind)

@@ -17,6 +17,7 @@ from ekiden.bounce.identifiers import Identifiers
 from ekiden.config import Config
 from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.control.list_service import Confirming
+from ekiden.control.pacing_service import PacingFacts
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
 from ekiden.engine.capsbook import source_caps
@@ -36,13 +37,17 @@ from ekiden.inbound.imap import ImapOptions
 from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
+from ekiden.localtime import Span, zone
 from ekiden.message.tokens import Tokens
 from ekiden.networks import AddressPolicy
 from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.plans import Plan, geometric, shipped
 from ekiden.shaping.providers import Providers
+from ekiden.shaping.ramps import OTHER, Assigned, WarmupOptions
 from ekiden.shaping.reputation import ReputationOptions
+from ekiden.shaping.warmup import RampOptions, Thresholds
 from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
 from ekiden.spool.jobspec import JobSpec, OnMissing
@@ -528,3 +533,55 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     if old.dkim.threads != new.dkim.threads:
         changed.append("dkim.threads")
     return changed
+
+
+def warmup(config: Config) -> WarmupOptions:
+    """Return how sources are warmed up.
+
+    Raises:
+        ConfigError: A plan cannot be used, or there is none of a name.
+    """
+    one = config.warmup
+    plans = shipped()
+    for plan in one.plans:
+        where = f"warmup.plan {plan.name}"
+        try:
+            days = plan.days or geometric(plan.start, plan.factor, plan.end)
+            plans[plan.name] = Plan(plan.name, days, origin="ours: the configuration")
+        except ValueError as error:
+            raise ConfigError(str(error), where=where) from error
+    for source in one.sources:
+        if source.plan not in plans:
+            raise ConfigError(
+                f"there is no plan {source.plan!r}",
+                where="warmup.source",
+                remedy=f"use {', '.join(plans)}, or add a [[warmup.plan]]",
+            )
+    thresholds = Thresholds(
+        filled=one.filled,
+        deferrals=(one.hold_deferrals, one.back_deferrals),
+        bounces=(one.hold_bounces, one.back_bounces),
+        complaints=(one.hold_complaints, one.back_complaints),
+        blocks=(one.hold_blocks, one.back_blocks),
+    )
+    return WarmupOptions(
+        assigned=tuple(Assigned(each.source, each.provider, each.plan) for each in one.sources),
+        plans=plans,
+        ramp=RampOptions(
+            zone(one.time_zone), Span.parse(one.hours), int(one.silence / _DAY), thresholds
+        ),
+        overflow=one.overflow,
+    )
+
+
+def pacing_facts(config: Config) -> PacingFacts:
+    """Return what answers about pacing need.
+
+    Raises:
+        ConfigError: As for `warmup`.
+    """
+    return PacingFacts(
+        sources=tuple(one.name for one in source_facts(config)),
+        providers=(*(one.name for one in Providers.load()), OTHER),
+        warmup=warmup(config),
+    )

@@ -74,6 +74,7 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
                 database,
                 returned=partial(settings.returned_mail, config),
                 confirming=settings.confirming(config),
+                pacing=settings.pacing_facts(config),
             )
         finally:
             await database.close()

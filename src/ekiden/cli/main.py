@@ -35,6 +35,7 @@ COMMANDS: Final = (
     "classify",
     "inbound",
     "reputation",
+    "warmup",
     "submit",
     "config",
     "shaping",

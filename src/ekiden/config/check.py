@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from ekiden.config.locate import Path
 from ekiden.config.pattern import normal
 from ekiden.config.schema import Config
 from ekiden.config.sending import Backoff, Route
+from ekiden.localtime import MINUTES, Span
 
 SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path on Linux, without its final NUL
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
@@ -36,6 +38,7 @@ def check(config: Config) -> Iterator[Found]:
     yield from _reputation(config)
     yield from _web(config)
     yield from _events(config)
+    yield from _warmup(config)
     if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
         yield Found(
             ("control", "socket"),
@@ -174,6 +177,23 @@ def _web(config: Config) -> Iterator[Found]:
         yield Found(("web", "signup", "lists"), "nothing listens for forms", "set public_listen")
     if web.signup.lists and "@" not in web.signup.sender:
         yield Found(("web", "signup", "sender"), "confirmation mails need a From address")
+
+
+def _warmup(config: Config) -> Iterator[Found]:
+    warmup = config.warmup
+    yield from _unique("plan", "name", (plan.name for plan in warmup.plans))
+    if Span.parse(warmup.hours).end > MINUTES or warmup.hours.startswith("*"):
+        what = "sending hours are one span within a day"
+        yield Found(("warmup", "hours"), what, 'such as "08:00-20:00"')
+    for at, plan in enumerate(warmup.plans):
+        path = ("warmup", "plan", at)
+        if any(after <= before for before, after in pairwise(plan.days)):
+            yield Found((*path, "days"), "the caps must rise from day to day")
+        elif not plan.days and plan.end < plan.start:
+            yield Found((*path, "end"), "is less than the start")
+    for kind in ("deferrals", "bounces", "complaints", "blocks"):
+        if getattr(warmup, f"back_{kind}") < getattr(warmup, f"hold_{kind}"):
+            yield Found(("warmup", f"back_{kind}"), f"is below hold_{kind}")
 
 
 def _wrong_url(url: str) -> str:

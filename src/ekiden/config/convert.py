@@ -11,6 +11,7 @@ from ekiden.config.pattern import wrong_pattern
 from ekiden.config.returning import Listen
 from ekiden.config.sending import Nameserver
 from ekiden.config.web import HttpListen
+from ekiden.localtime import Span, zone
 from ekiden.text import printable
 
 _HOST: Final = re.compile(
@@ -21,6 +22,7 @@ _HOST: Final = re.compile(
 _EHLO: Final = re.compile(
     r"(?=.{1,255}\Z)(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.IPv]{3,50}\]"
 )
+_CLOCK: Final = {"zone": zone, "span": Span.parse}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -157,6 +159,8 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
         return _ip(value, type_)
     if key.unit == "pattern" and (wrong := wrong_pattern(value)):
         raise WrongValueError(f"{wrong}, got {show(value)}")
+    if key.unit in _CLOCK:
+        _parsed(value, _CLOCK[key.unit])
     if key.unit == "host" and value and not is_host(value):
         raise WrongValueError(f"expected a host name, got {show(value)}")
     if key.unit == "ehlo" and value and not _EHLO.fullmatch(value):

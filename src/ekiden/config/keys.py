@@ -23,7 +23,7 @@ class Key:
         doc: What it does, in one or two sentences.
         why: Why the default is what it is, or where the number comes from.
         unit: "duration" or "size" for numbers written with a unit, "" for plain ones; "pattern",
-            "host" or "secret" for strings that are checked further.
+            "host", "zone" or "span" for strings that are checked further.
         minimum: The smallest value; for numbers only.
         maximum: The largest value; for numbers only.
         example: The value shown where there is no default, as it is written in TOML.

@@ -33,6 +33,7 @@ from ekiden.config.sending import (
     Tls,
     TlsPolicy,
 )
+from ekiden.config.warming import Warmup
 from ekiden.config.web import TrackingSettings, Web
 
 _DAY = 86_400.0
@@ -263,6 +264,7 @@ class Config(
     delivery: Annotated[Delivery, Key("How it leaves.")] = Delivery()
     limits: Annotated[Limits, Key("How much at once.")] = Limits()
     paths: Annotated[Paths, Key("How each path finds its pace.")] = Paths()
+    warmup: Annotated[Warmup, Key("How cold sources begin.")] = Warmup()
     sources: Annotated[tuple[Source, ...], Key("Addresses it leaves from.")] = ()
     pools: Annotated[tuple[Pool, ...], Key("Sets of sources.")] = ()
     routes: Annotated[tuple[Route, ...], Key("Where it goes instead of the MX.")] = ()

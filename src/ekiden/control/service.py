@@ -14,6 +14,7 @@ from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
 from ekiden.control.list_requests import ListContacts, StopScope
 from ekiden.control.list_service import Confirming, ListAnswers
+from ekiden.control.pacing_service import PacingAnswers, PacingFacts
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.views import delivery_view, job_view, suppression_view
@@ -75,6 +76,7 @@ class Control:
         returned: Makes or gives the intake of returned mail; None if there is none.
         lists: Answers about lists, people and identities.
         templates: Answers about stored templates.
+        pacing: Answers about warm-ups.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Control:
         returned: Callable[[], ReturnedMail] | None = None,
         lists: ListAnswers | None = None,
         templates: TemplateAnswers | None = None,
+        pacing: PacingAnswers | None = None,
     ) -> None:
         self._queue = queue
         self._suppressions = suppressions
@@ -120,6 +123,8 @@ class Control:
             self._questions |= lists.questions()
         if templates is not None:
             self._questions |= templates.questions()
+        if pacing is not None:
+            self._questions |= pacing.questions()
 
     @classmethod
     def over(
@@ -129,6 +134,7 @@ class Control:
         live: Live | None = None,
         returned: Callable[[Queue], ReturnedMail] | None = None,
         confirming: Confirming | None = None,
+        pacing: PacingFacts | None = None,
     ) -> "Control":
         """Return a `Control` over an open database.
 
@@ -137,6 +143,7 @@ class Control:
             live: The running engine, if any.
             returned: Makes the intake of returned mail when it is first needed.
             confirming: How confirmation mails for identities are made.
+            pacing: What answers about pacing need of the configuration.
         """
         queue = Queue(database)
         make = None if returned is None else cache(partial(returned, queue))
@@ -153,6 +160,7 @@ class Control:
             returned=make,
             lists=lists,
             templates=TemplateAnswers(Library(database), clock=time.time),
+            pacing=None if pacing is None else PacingAnswers(queue, pacing, time.time),
         )
 
     async def ask(self, request: Question[T]) -> T:

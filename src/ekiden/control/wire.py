@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UnsetType
 
 from ekiden.control.list_requests import LIST_REQUESTS
+from ekiden.control.pacing_requests import PACING_REQUESTS
 from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
 from ekiden.control.template_requests import TEMPLATE_REQUESTS
 from ekiden.errors import (
@@ -31,6 +32,7 @@ REQUESTS: Final[dict[str, type[Any]]] = {
     **BASIC_REQUESTS,
     **LIST_REQUESTS,
     **TEMPLATE_REQUESTS,
+    **PACING_REQUESTS,
 }
 
 # The narrowest class first: an error is told as the first kind it is an instance of.

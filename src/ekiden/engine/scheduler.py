@@ -24,7 +24,7 @@ How it is built is told in `schedule/parts` (the things), `schedule/state` (thei
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ekiden.engine.schedule import explain, slots
+from ekiden.engine.schedule import explain, overflow, slots
 from ekiden.engine.schedule.counting import Counting
 from ekiden.engine.schedule.facts import (
     FOREVER,
@@ -604,6 +604,8 @@ class Scheduler:
             caps = scope.caps.sessions
             if caps is not None and scope.sessions - scope.leaving > caps:
                 return f"{scope} allows {caps} sessions"
+        if overflow.must_leave(self._state, session, now):
+            return "the rest is for the sources that warm up"
         options = self._state.options
         if (
             session.taken >= options.quantum or now - session.begun_at >= options.quantum_seconds

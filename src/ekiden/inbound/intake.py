@@ -37,6 +37,7 @@ from ekiden.inbound import meaning
 from ekiden.queue.model import Attempt
 from ekiden.queue.queue import Queue
 from ekiden.queue.reports import COMPLAINT, REPORTED, Addressee, NewReport, ReportKind
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.reputation import scopes
 from ekiden.text import printable
 
@@ -238,6 +239,7 @@ class Intake:
                 configuration_set=addressee.configuration_set,
                 job=addressee.job,
             ),
+            road=f"{addressee.source} to {provider or OTHER}" if addressee.source else "",
         )
         done = await self._queue.report(new, now, self._volume)
         if not done.counted:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms
 from ekiden.store.transaction import Tx, pack
@@ -23,9 +25,11 @@ class Kind(StrEnum):
     PATH = "path"  # what was learned of a path
     ROAD = "road"  # what is known of a source at a provider
     COUNT = "count"  # what a scope counted of its hours and days
+    RAMP = "ramp"  # a source's warm-up at a provider
+    CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
 
 
-FORGOTTEN: Final = {  # seconds after the last writing
+FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.PATH: 30 * _DAY,
     Kind.ROAD: 30 * _DAY,
     Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
@@ -62,3 +66,17 @@ class Memory(Part):
         """Return what was kept of a kind, as JSON by name."""
         rows = await self._db.read(sql("memory"), (kind,))
         return {str(name): str(state) for name, state in rows}
+
+    async def came_back(self) -> dict[str, tuple[int, int]]:
+        """Return the bounces and complaints that ever came later, by road."""
+        rows = await self.remembered(Kind.CAME_BACK)
+        return {road: _pair(counts) for road, counts in rows.items()}
+
+
+def count_road(tx: Tx, road: str, bounced: int, complained: int, now: int) -> None:
+    """Count what came back later from a road, inside a transaction; `now` in milliseconds."""
+    tx.execute(sql("count_road"), (Kind.CAME_BACK, road, bounced, complained, now))
+
+
+def _pair(text: str) -> tuple[int, int]:
+    return msgspec.json.decode(text, type=tuple[int, int])

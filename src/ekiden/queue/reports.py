@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ekiden.queue.memory import count_road
 from ekiden.queue.model import Attempt, State
 from ekiden.queue.part import Part, sql
 from ekiden.queue.reputation import add_tallies
@@ -86,6 +87,7 @@ class NewReport:
         expires_at: When its identifier expires (UNIX seconds).
         attempt: What goes into the history.
         scopes: Whose rates it counts for.
+        road: The way it had gone, "SOURCE to PROVIDER"; "" when that is not known.
     """
 
     delivery: int
@@ -95,6 +97,7 @@ class NewReport:
     expires_at: float
     attempt: Attempt
     scopes: tuple[str, ...] = ()
+    road: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,8 @@ class Reports(Part):
             )
             if new.kind in (ReportKind.HARD, ReportKind.COMPLAINT):
                 add_tallies(tx, dict.fromkeys(new.scopes, more), volume, ms(now))
+                if new.road:
+                    count_road(tx, new.road, int(more.bounced), int(more.complained), ms(now))
             reason = _reason(tx, new, options.soft_bounces, options.soft_bounce_days, ms(now))
             if reason:
                 job = tx.one(sql("job_of"), (new.delivery,))

@@ -30,10 +30,12 @@ SLOTS_OF_HOUR: Final = 60
 SLOTS_OF_DAY: Final = 96
 
 
-class Limiter(Protocol):
-    """What `Meter` needs of a limit."""
+class Limit(Protocol):
+    """What `Meter` needs of a limit that somebody else keeps."""
 
-    label: str
+    @property
+    def label(self) -> str:
+        """The limit in words, after "limited to"."""
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time that one more may start; at most `now` if it may start now."""
@@ -43,6 +45,10 @@ class Limiter(Protocol):
 
     def refund(self, at: float) -> None:
         """Take back one start that was counted at `at` and did not happen."""
+
+
+class Limiter(Limit, Protocol):
+    """What it needs of a limit of its own."""
 
     def state(self) -> list[float]:
         """Return what must be kept to continue after a restart."""
@@ -161,15 +167,15 @@ class Meter:
 
     __slots__ = ("_every", "_own", "budgeted", "moved", "smooth")
 
-    def __init__(self, limiters: Mapping[str, Limiter], extra: Sequence[Limiter] = ()) -> None:
+    def __init__(self, limiters: Mapping[str, Limiter], extra: Sequence[Limit] = ()) -> None:
         self._own = dict(limiters)
-        self._every = (*self._own.values(), *extra)
+        self._every: tuple[Limit, ...] = (*self._own.values(), *extra)
         self.smooth = any(isinstance(limiter, Bucket) for limiter in self._every)
         self.budgeted = any(isinstance(one, Allowance) for one in self._own.values())
         self.moved = False  # counted since somebody wrote `state` down and set this back
 
     @classmethod
-    def of(cls, rates: Sequence[Rate], extra: Sequence[Limiter] = ()) -> "Meter | None":
+    def of(cls, rates: Sequence[Rate], extra: Sequence[Limit] = ()) -> "Meter | None":
         """Return a meter for `rates` and what is added to them, or None when there is nothing."""
         limiters: dict[str, Limiter] = {}
         for rate in sorted(rates, key=lambda rate: -rate.limit):  # of two over one span the lower

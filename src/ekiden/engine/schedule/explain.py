@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.parts import OTHER, Destination, Job, Lane, Path, Scope, Site, Source
+from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Site, Source
 from ekiden.engine.schedule.state import State
 from ekiden.queue.model import JobState
+from ekiden.shaping.ramps import OTHER
 
 Reason = tuple[str, float]
 

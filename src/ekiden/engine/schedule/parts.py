@@ -18,11 +18,13 @@ from typing import Final
 from ekiden.engine.schedule.facts import FOREVER, Learned
 from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
-from ekiden.shaping.rates import Limiter, Meter
+from ekiden.shaping.ramps import OTHER
+from ekiden.shaping.rates import Limit, Meter
+from ekiden.shaping.warmup import Ramp
 from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 from ekiden.smtp.outcome import Outcome
 
-OTHER: Final = "other"  # the provider of the sites that belong to nobody known
+PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
 
 
 class Line:
@@ -101,7 +103,7 @@ class Scope(Gate):
         self.caps = NO_CAPS
         self.messages: Meter | None = None
         self.connections: Meter | None = None
-        self.extra: dict[str, Limiter] | None = None  # beside the rates, by who set them
+        self.extra: dict[str, Limit] | None = None  # beside the rates, by who set them
         self.set_caps(caps)
 
     def set_caps(self, caps: Caps) -> None:
@@ -114,7 +116,7 @@ class Scope(Gate):
             self.connections = _renewed(self.connections, Meter.of(caps.connections))
         self.caps = caps
 
-    def limit_messages(self, owner: str, limiter: Limiter | None) -> None:
+    def limit_messages(self, owner: str, limiter: Limit | None) -> None:
         """Let a limit of somebody else's hold beside the rates, or no longer.
 
         Args:
@@ -192,13 +194,15 @@ class Road(Scope):
     here. Sites of nobody known have a road together, `OTHER`: a cold address is cold for them all.
     """
 
-    __slots__ = ("_blocked_at", "_blocking", "provider", "refusals", "source")
+    __slots__ = ("_blocked_at", "_blocking", "place", "provider", "ramp", "refusals", "source")
 
     def __init__(self, source: str, provider: str, blocking: Backoff, bulk_turns: int) -> None:
         super().__init__("road", f"{source} to {provider}", NO_CAPS, bulk_turns)
         self.source = source
         self.provider = provider
         self.refusals = 0  # blocks in a row
+        self.ramp: Ramp | None = None
+        self.place = NEVER  # the time that was given to the last who was told to come back
         self._blocking = blocking
         self._blocked_at = NEVER
 
@@ -217,6 +221,27 @@ class Road(Scope):
         self.refusals += 1
         self.suspend(now + self._blocking.wait(self.refusals, jitter), reason)
         return True
+
+    def warm_up(self, ramp: Ramp | None) -> None:
+        """Be limited by a ramp, or no longer."""
+        self.ramp = ramp
+        self.limit_messages("warm-up", ramp)
+
+    @property
+    def cold(self) -> bool:
+        """Whether a warm-up limits it."""
+        return self.ramp is not None and self.ramp.cold
+
+    def later(self, at: float) -> float:
+        """Return when one more may come back who finds it closed until `at`.
+
+        A cold road opens for one message at a time: who waits for it is given a place in a row,
+        as far apart as the messages, so that a thousand sites do not come back for each of them.
+        """
+        if self.ramp is None:
+            return at
+        self.place = min(max(self.place + self.ramp.interval, at), at + PLACES)
+        return self.place
 
     def suspend(self, until: float, reason: str) -> None:
         """Begin nothing before `until`, unless something else holds it longer already."""
@@ -424,6 +449,7 @@ class Lane:
     __slots__ = (
         "after_due",
         "after_id",
+        "ahead",
         "destination",
         "drained",
         "hand",
@@ -445,6 +471,7 @@ class Lane:
         self.more = True  # the queue holds due ids beyond the window
         self.loading = False
         self.hand = 0  # of its ids, those that are handed out
+        self.ahead = facts.ready  # ids that the queue held ready, less those handed out; about
         self.quota = quota
         self.after_due, self.after_id = 0.0, 0
         self.share: Share | None = None

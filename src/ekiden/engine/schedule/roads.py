@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ekiden.engine.schedule.facts import RoadLearned
-from ekiden.engine.schedule.parts import OTHER, Road, Site
+from ekiden.engine.schedule.parts import Road, Site
 from ekiden.engine.schedule.state import State
-from ekiden.shaping.rates import Limiter
+from ekiden.shaping.ramps import OTHER, Ramps
+from ekiden.shaping.rates import Limit
 from ekiden.shaping.window import NEVER
 
 
@@ -57,7 +58,7 @@ class Roads:
         if road is None:
             return
         road.until, road.reason, road.refusals = NEVER, "", 0
-        self._let_through(road, now)
+        self._let_through(provider, now)
 
     def blocked(self, source: str, site: str, now: float, since: float, reason: str) -> bool:
         """Learn that a site refuses a source; the road is closed, longer each time in a row.
@@ -81,7 +82,7 @@ class Roads:
         return road is not None and road.blocked(now, since, reason, self._state.jitter())
 
     def limit(
-        self, source: str, provider: str, owner: str, limiter: Limiter | None, now: float
+        self, source: str, provider: str, owner: str, limiter: Limit | None, now: float
     ) -> None:
         """Let a limit hold over the messages of a road beside its others, or no longer.
 
@@ -95,7 +96,27 @@ class Roads:
         road = self._find(source, provider)
         if road is not None:
             road.limit_messages(owner, limiter)
-            self._let_through(road, now)
+            self._let_through(provider, now)
+
+    def warm_up(self, ramps: Ramps | None, now: float) -> None:
+        """Let every road be limited by its ramp, if it has one; again after ramps came or went.
+
+        Args:
+            ramps: All warm-ups; they belong to the scheduler from now on.
+            now: UNIX seconds.
+        """
+        self._state.ramps = ramps
+        for road in self._every():
+            ramp = None if ramps is None else ramps.of(road.source, road.provider)
+            if ramp is not road.ramp:
+                road.warm_up(ramp)
+        for provider in {road.provider for road in self._every()}:
+            self._let_through(provider, now)
+
+    def provider_of(self, site: str) -> str | None:
+        """Return the provider of a site, `OTHER` for nobody known; None if it is not in memory."""
+        found = self._state.sites.get(site)
+        return None if found is None else _provider(found)
 
     def views(self, now: float) -> list[RoadView]:
         """Return the roads that are in use or held up."""
@@ -132,19 +153,20 @@ class Roads:
         found = self._state.sources.get(source)
         return None if found is None else self._state.road_to(found, provider)
 
-    def _let_through(self, road: Road, now: float) -> None:
-        """Let everything look for itself that waits for this road, or for another in its place."""
+    def _let_through(self, provider: str, now: float) -> None:
+        """Let everything look for itself that waits for a road to a provider."""
         state = self._state
         for source in state.sources.values():
-            sibling = source.roads.get(road.provider)
-            if sibling is not None:
-                state.poke_all(sibling)
+            road = source.roads.get(provider)
+            if road is not None:
+                road.place = NEVER
+                state.poke_all(road)
+                state.set_timer(road, now)
         for site in state.sites.values():
-            if _provider(site) == road.provider:
+            if _provider(site) == provider:
                 for work in site.works.values():
                     work.held_until = NEVER
                 state.poke_all(site)
-        state.set_timer(road, now)
 
 
 def _provider(site: Site) -> str:

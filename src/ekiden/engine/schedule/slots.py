@@ -5,12 +5,12 @@ or leaves the line because its sessions suffice. After each the next in line beh
 let through, so a free slot is never left unused and nobody is woken in vain.
 """
 
-from zlib import crc32
-
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
-from ekiden.engine.schedule.parts import OTHER, Gate, Path, Scope, Session, Work
+from ekiden.engine.schedule.overflow import sources_of
+from ekiden.engine.schedule.parts import Gate, Path, Road, Scope, Session, Work
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import lane_of_rank
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 
 PROBE_AGAIN = 2.0  # seconds until it is looked whether fewer other paths are being probed
@@ -29,7 +29,7 @@ def next_session(state: State, now: float) -> Action | None:
         action = Wake(session.id)
         state.work_in_line(work, rank)
     elif _wants(state, work, rank):
-        found = _closed(work, now) or _path(state, work, now)
+        found = _closed(work, now) or _path(state, work, rank, now)
         if isinstance(found, Path):
             action = _open(state, work, rank, found, now)
         else:
@@ -58,22 +58,15 @@ def _closed(work: Work, now: float) -> tuple[Gate, float] | None:
     return None
 
 
-def _path(state: State, work: Work, now: float) -> Path | tuple[Gate, float]:
-    """Return the path to use, or where to wait for one.
-
-    The order over the sources begins at a place that depends on the site alone: a small site always
-    sees the same source (which is what greylisting wants), a large one sees all of them.
-    """
-    sources = work.pool.sources
-    if not sources:
+def _path(state: State, work: Work, rank: int, now: float) -> Path | tuple[Gate, float]:
+    """Return the path to use, or where to wait for one."""
+    if not work.pool.sources:
         return work.pool, FOREVER
     site = work.site
     site_at = FOREVER
     roads: list[tuple[float, Gate]] = []
     busy: list[tuple[float, Gate]] = []
-    start = crc32(site.name.encode()) if len(sources) > 1 else 0
-    for step in range(len(sources)):
-        source = sources[(start + step) % len(sources)]
+    for source in sources_of(state, work, rank, now):
         path = state.path(source, site)
         at = _path_opens_at(state, path, now)
         if at > now:
@@ -156,7 +149,7 @@ def _wait(
     # No slot will help: a time must come, or a person. Free slots of a path end a wait sooner.
     until = now + SUSPENDED_PARK if at == FOREVER and not _may_end(gate) else at
     if work.sessions == 0 and now + state.options.park_after < until < FOREVER:
-        state.park(work, until)
+        state.park(work, gate.later(until) if isinstance(gate, Road) else until)
     return None
 
 

@@ -24,7 +24,6 @@ from ekiden.engine.schedule.facts import (
     SourceFacts,
 )
 from ekiden.engine.schedule.parts import (
-    OTHER,
     Destination,
     Gate,
     Jitter,
@@ -43,6 +42,7 @@ from ekiden.engine.schedule.parts import (
 )
 from ekiden.queue.model import Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.ramps import OTHER, Ramps
 from ekiden.shaping.window import NEVER
 
 SUSPENDED_PARK: Final = 300.0  # seconds after which a lane that is held without end asks again
@@ -77,6 +77,9 @@ class State:
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
         self.suspensions: dict[str, tuple[float, str]] = {}
         self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
+        self.ramps: Ramps | None = None  # all warm-ups
+        self.backlog: dict[str, int] = {}  # bulk that waits, by provider, as of backlog_at
+        self.backlog_at = NEVER
         self.roads_learned: dict[str, RoadLearned] = {}  # of roads not in memory
         self.counts: OrderedDict[str, Counts] = OrderedDict()  # of scopes not in memory
         self.unsaved: dict[str, Counts] = {}  # of which, those that nobody has written down
@@ -187,6 +190,9 @@ class State:
             if learned is not None:
                 found.refusals = learned.refusals
                 found.suspend(learned.until, learned.reason)
+            ramp = None if self.ramps is None else self.ramps.of(source.name, provider)
+            if ramp is not None:
+                found.warm_up(ramp)
         return found
 
     def work(self, site: Site, pool: Pool) -> Work:
@@ -481,6 +487,7 @@ class State:
         if lane.share is not None:
             lane.share.work.waiting -= 1
         lane.hand += 1
+        lane.ahead -= 1
         self.hand[waiting.id] = (lane, session, now)
         if session is not None:
             session.hand += 1
@@ -490,6 +497,8 @@ class State:
                     scope.messages.spend(now)
             if destination.messages is not None:
                 destination.messages.spend(now)
+            if self.backlog and job.rank == 1:
+                self.backlog[session.road.provider] = self.backlog.get(session.road.provider, 1) - 1
             self._hold(session, destination)
             if job.facts.pace is not None:
                 job.spend(now)

@@ -1,0 +1,84 @@
+"""What can be asked about pacing: warm-ups."""
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from ekiden.control.requests import Question
+
+
+class DayView(msgspec.Struct, frozen=True):
+    """A day with mail of a warm-up, as it was judged. `day` is an ISO date; `stage` from 1."""
+
+    day: str
+    stage: int
+    allowance: int
+    sent: int
+    tried: int
+    deferred: int
+    bounced: int
+    complained: int
+    blocked: int
+    verdict: str
+    reason: str
+
+
+class WarmupView(msgspec.Struct, frozen=True):
+    """One source's warm-up at one provider. Days are ISO dates, "" for none; `stage` from 1.
+
+    `allowance` is today's cap, 0 when there is none any more; `sent` what was handed out today;
+    `ends` the day on which the plan ends if it goes on as it did.
+    """
+
+    source: str
+    provider: str
+    plan: str
+    stage: int
+    stages: int
+    allowance: int
+    sent: int
+    verdict: str
+    reason: str
+    held: bool
+    done: bool
+    last: str
+    ends: str
+    days: tuple[DayView, ...] = ()
+
+
+class Warmups(Question[list[WarmupView]], frozen=True):
+    """Every source's warm-up at every provider."""
+
+    method: ClassVar[str] = "warmup"
+
+
+class StartWarmup(Question[list[WarmupView]], frozen=True):
+    """Begin a warm-up, begin it again, or let a held one go on."""
+
+    method: ClassVar[str] = "warmup.start"
+    source: str
+    provider: str = ""  # "" for all
+    plan: str = ""
+
+
+class HoldWarmup(Question[list[WarmupView]], frozen=True):
+    """Stay at today's cap until it is started again."""
+
+    method: ClassVar[str] = "warmup.hold"
+    source: str
+    provider: str = ""
+
+
+class SkipWarmup(Question[list[WarmupView]], frozen=True):
+    """Go on at another day of the plan, or end the warm-up."""
+
+    method: ClassVar[str] = "warmup.skip"
+    source: str
+    provider: str = ""
+    stage: int | None = None  # from 1; None: it is warm
+
+
+PACING_REQUESTS: dict[str, type[Any]] = {
+    kind.method: kind for kind in (Warmups, StartWarmup, HoldWarmup, SkipWarmup)
+}
+"""By method, for the wire."""
