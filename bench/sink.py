@@ -37,7 +37,7 @@ class Sink:
         self.port = free_port()
         user = ["-u", "nobody"] if os.getuid() == 0 else []
         self._process = subprocess.Popen(
-            [where, "-c", *user, *options, f"0.0.0.0:{self.port}", "1000"],
+            [where, "-c", "-m", "5000", *user, *options, f"0.0.0.0:{self.port}", "1000"],
             stdout=subprocess.PIPE,
             cwd="/",
         )
