@@ -1,0 +1,252 @@
+"""Ten thousand sessions at once, to receivers that take their time over every step.
+
+    python -m bench.slow [--sessions 10000] [--step 0.3] [--seconds 40] [--tls]
+
+The daemon runs in this process on its defaults, with caps and first windows raised; the receivers
+run in another and answer each command `--step` seconds after it came. Printed when as many sessions
+are open as were asked for: the resident memory that each has added, how late the event loop was
+(a task that sleeps 1 ms measures how much later it wakes), and what was delivered meanwhile. With
+`--tls` every session is secured by STARTTLS; the receivers are then given the other core.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import resource
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import trustme
+import uvloop
+
+from bench.sink import free_port
+from bench.work import DOMAIN, Work, address, destination, job_toml, recipients_csv, templates
+from ekiden.app import App, build
+from ekiden.config import load
+from ekiden.dkim.keys import Algorithm, generate, save_key
+from ekiden.queue.model import State
+
+PER_SITE = 20
+PAGE = resource.getpagesize()
+
+
+class Slow(asyncio.Protocol):
+    """A receiver that answers everything with what it should, later."""
+
+    step = 0.3
+    tls: ssl.SSLContext | None = None
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._content = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._later(b"220 slow\r\n")
+
+    def _later(self, reply: bytes) -> None:
+        self._loop.call_later(self.step, self._say, reply)
+
+    def _say(self, reply: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(reply)  # type: ignore[attr-defined]  # uvloop's are no subclass
+
+    def data_received(self, data: bytes) -> None:
+        whole = self._rest + data
+        replies = b""
+        while True:
+            if self._content:
+                end = whole.find(b"\r\n.\r\n")
+                if end < 0:
+                    break
+                whole, self._content = whole[end + 5 :], False
+                replies += b"250 2.0.0 taken\r\n"
+                continue
+            line, found, rest = whole.partition(b"\r\n")
+            if not found:
+                break
+            whole = rest
+            replies += self._reply(line[:4].upper())
+        self._rest = whole[-8:] if self._content else whole
+        if replies:
+            self._later(replies)
+
+    def _reply(self, verb: bytes) -> bytes:
+        match verb:
+            case b"EHLO":
+                secure = b"250-STARTTLS\r\n" if self.tls else b""
+                return b"250-slow\r\n250-PIPELINING\r\n" + secure + b"250 8BITMIME\r\n"
+            case b"STAR":
+                self._loop.call_later(self.step, self._secure)
+                return b""
+            case b"DATA":
+                self._content = True
+                return b"354 go on\r\n"
+            case b"QUIT":
+                return b"221 bye\r\n"
+            case _:
+                return b"250 ok\r\n"
+
+    def _secure(self) -> None:
+        self._say(b"220 go\r\n")
+        self._task = self._loop.create_task(self._handshake())
+
+    async def _handshake(self) -> None:
+        assert self.tls is not None
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,  # type: ignore[arg-type]  # as above
+                self,
+                self.tls,
+                server_side=True,
+            )
+        except (OSError, ssl.SSLError):
+            return
+        assert transport is not None
+        self._transport = transport
+
+
+async def receive(port: int, step: float, chain: str) -> None:
+    Slow.step = step
+    if chain:
+        Slow.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        Slow.tls.load_cert_chain(chain)
+    server = await asyncio.get_running_loop().create_server(Slow, "0.0.0.0", port, backlog=4096)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+def resident() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * PAGE
+
+
+def lay_out(root: Path, work: Work, sessions: int, port: int, *, tls: bool) -> Path:
+    """Write configuration, key and job; return the configuration's path."""
+    save_key(generate(DOMAIN, "bench", Algorithm.ED25519), root / "bench.pem")
+    routes = "".join(
+        f'[[route]]\npattern = "{destination(n)}"\nhost = "{address(n)}"\nport = {port}\n'
+        for n in range(work.destinations)
+    )
+    config = root / "config.toml"
+    config.write_text(
+        f'[control]\nsocket = "ekiden.sock"\n[delivery]\nhostname = "mail.sender.example"\n'
+        f'allow_networks = ["127.0.0.0/8"]\nmax_sessions = {sessions}\n'
+        f'[tls]\npolicy = "{"opportunistic" if tls else "off"}"\n'
+        f"[limits]\nsessions_per_destination = {PER_SITE}\nsessions_per_site = {PER_SITE}\n"
+        f"sessions_per_source = {sessions}\n"
+        f"messages_per_session = 10000\n[paths]\nwindow_start = {PER_SITE}\n"
+        f'[[dkim.key]]\ndomain = "{DOMAIN}"\nselector = "bench"\nfile = "bench.pem"\n{routes}',
+        "utf-8",
+    )
+    config.chmod(0o600)
+    job = root / "campaign"
+    job.mkdir()
+    text, html = templates(work.size)
+    (job / "job.toml").write_text(job_toml(), "utf-8")
+    (job / "body.txt").write_text(text, "utf-8")
+    (job / "body.html").write_text(html, "utf-8")
+    (job / "recipients.csv").write_text(recipients_csv(work), "utf-8")
+    return config
+
+
+async def lag(samples: list[float]) -> None:
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(0.001)
+        samples.append(time.perf_counter() - before - 0.001)
+
+
+async def run(root: Path, config: Path, sessions: int, seconds: float) -> dict[str, object]:
+    stop = asyncio.Event()
+    async with build(load(config), config) as app:
+        running = asyncio.create_task(app.run(stop))
+        await asyncio.sleep(1.0)
+        (root / "campaign").rename(root / "spool" / "new" / "campaign")
+        few = await _until_open(app, sessions // 10, limit=60.0)  # with the queue's windows full
+        base = resident()
+        most = await _until_open(app, sessions, limit=120.0)
+        samples: list[float] = []
+        measuring = asyncio.create_task(lag(samples))
+        before, cpu = (await app.queue.jobs())[0].counts, time.process_time()
+        await asyncio.sleep(seconds)
+        after, cpu = (await app.queue.jobs())[0].counts, time.process_time() - cpu
+        measuring.cancel()
+        grown = resident() - base
+        still = app.scheduler.snapshot(app.clock.now()).sessions
+        stop.set()
+        await running
+    samples.sort()
+    delivered = after[State.DELIVERED] - before[State.DELIVERED]
+    return {
+        "sessions": most,
+        "sessions_at_the_end": still,
+        "kib_per_session": round(grown / max(1, most - few) / 1024, 1),
+        "lag_p50_ms": round(samples[len(samples) // 2] * 1000, 2),
+        "lag_p99_ms": round(samples[len(samples) * 99 // 100] * 1000, 2),
+        "lag_max_ms": round(samples[-1] * 1000, 2),
+        "delivered_per_second": round(delivered / seconds),
+        "cpu_ms_per_message": round(cpu * 1000 / max(1, delivered), 3),
+    }
+
+
+async def _until_open(app: App, sessions: int, *, limit: float) -> int:
+    """Wait until nearly all sessions are open; return how many are."""
+    end = time.monotonic() + limit
+    while True:
+        found = app.scheduler.snapshot(app.clock.now()).sessions
+        if found >= sessions * 0.99 or time.monotonic() > end:
+            return found
+        print(f"  {found} sessions", file=sys.stderr)
+        await asyncio.sleep(1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--sessions", type=int, default=10_000)
+    parser.add_argument("--step", type=float, default=0.3)
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--receive", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--chain", default="", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if asked.receive:
+        uvloop.run(receive(asked.receive, asked.step, asked.chain))
+        return
+    place = Path(__file__).resolve().parent / "out"
+    place.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="slow-", dir=place) as folder:
+        root, port, chain = Path(folder), free_port(), ""
+        if asked.tls:
+            chain = str(root / "chain.pem")
+            issued = trustme.CA().issue_cert("slow.example")
+            issued.private_key_and_cert_chain_pem.write_to_path(chain)
+        command = [sys.executable, "-m", "bench.slow", "--receive", str(port)]
+        peer = subprocess.Popen(
+            [*command, "--step", str(asked.step), "--chain", chain], stdout=subprocess.PIPE
+        )
+        try:
+            assert peer.stdout is not None
+            peer.stdout.readline()
+            sites = max(1, asked.sessions // PER_SITE)
+            work = Work(asked.sessions * 40, 4096, sites, "ed25519")
+            config = lay_out(root, work, asked.sessions, port, tls=asked.tls)
+            found = uvloop.run(run(root, config, asked.sessions, asked.seconds))
+        finally:
+            peer.kill()
+            peer.wait()
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
