@@ -1,6 +1,7 @@
 """Commands about lists, contacts, people, identities and sets, offline and through a daemon."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
@@ -261,7 +262,7 @@ def test_an_address_is_verified_by_the_code_that_is_mailed_there(ekiden: Run, co
             Marks("<1@own.example>", 1_800_000_000.0, ()),
         )
         await database.close()
-        return rendered.body.decode("utf-8")
+        return base64.b64decode(rendered.body).decode("utf-8")
 
     async def merge(database: Database) -> dict[str, str]:
         ((raw,),) = await database.read("SELECT merge FROM payload")
@@ -281,7 +282,7 @@ def test_an_address_is_verified_by_the_code_that_is_mailed_there(ekiden: Run, co
     assert ekiden("identities", "verify", "own.example").code == 3  # no key of it is configured
 
 
-def test_a_set_is_stopped_and_started(ekiden: Run, config: Path) -> None:
+def test_a_set_is_stopped_and_resumed(ekiden: Run, config: Path) -> None:
     ekiden("lists", "add", "makes-the-queue")
     assert [row[:2] for row in ekiden("sets", "list").rows] == [
         ["default", "sends"],
@@ -292,8 +293,8 @@ def test_a_set_is_stopped_and_started(ekiden: Run, config: Path) -> None:
     assert ekiden("sets", "stop", "news").code == 1
     found = {one["name"]: one for one in ekiden("sets", "list", "--json").json}
     assert (found["news"]["sends"], found["news"]["why"]) == (False, "wrong template")
-    assert ekiden("sets", "start", "news").code == 0
-    assert ekiden("sets", "start", "news").code == 3
+    assert ekiden("sets", "resume", "news").code == 0
+    assert ekiden("sets", "resume", "news").code == 3
     assert [row[1] for row in ekiden("sets", "list").rows] == ["sends", "sends"]
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from ekiden.engine.links import JobLinks, LinkMaker, LinkOptions, TrackingOptions
 from ekiden.lists.contacts import Contacts
+from ekiden.lists.identities import Identities
 from ekiden.lists.model import Preference, Topic
 from ekiden.lists.suppression import Suppressions
 from ekiden.message.content import Content, encode
@@ -128,6 +129,7 @@ async def world(
             signup=SignupOptions(frozenset({"letters"}), "News <n@news.example>", URL),
             **more,  # type: ignore[arg-type]  # test data
         ),
+        identities=Identities(database),
         links=lambda: links,
         now=lambda: now[0],
         opened=opened.append,

@@ -189,6 +189,7 @@ class App:
             stop=self.holds.stop,
             release=self.holds.release,
             told=self._told,
+            own=settings.set_reputations(config),
         )
         self.destinations = Destinations(self.queue, plan(config))
         self.exporter = Exporter(
@@ -238,6 +239,7 @@ class App:
             self.suppressions,
             settings.tokens(config),
             settings.site(config),
+            identities=self.identities,
             links=lambda: self._links,
             now=self.clock.now,
             opened=self.job_changed,
@@ -532,7 +534,7 @@ class App:
         self.destinations.reconfigure(destinations)
         self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
-        self.standings.reconfigure(settings.reputation(config))
+        self.standings.reconfigure(settings.reputation(config), settings.set_reputations(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))
         self.dispatcher.reconfigure(
             settings.resolver(config, self.clock.now),

@@ -255,7 +255,8 @@ def sets(config: Config) -> Mapping[str, SetOptions]:
     return {
         name: SetOptions(
             dkim=one.dkim,
-            tls_required=one.tls in {"required", "verified"},
+            tls_required=one.tls == "required",
+            return_domain=one.return_domain,
             tracking=TrackingOptions(
                 one.track_opens,
                 one.track_clicks,
@@ -351,7 +352,10 @@ def identifiers(config: Config) -> Identifiers:
         UnavailableError: The file cannot be read or made.
     """
     inbound = config.inbound
-    return Identifiers(load_keys(return_keys(config)), inbound.return_domain, inbound.lifetime)
+    more = [one.return_domain for one in config.configuration_sets.values()]
+    return Identifiers(
+        load_keys(return_keys(config)), inbound.return_domain, inbound.lifetime, more
+    )
 
 
 def reputation(config: Config) -> ReputationOptions:
@@ -368,6 +372,18 @@ def reputation(config: Config) -> ReputationOptions:
         stop_complaints=one.stop_complaints,
         job_first=one.job_first,
     )
+
+
+def set_reputations(config: Config) -> dict[str, ReputationOptions]:
+    """Return the thresholds of the scopes that have their own: those of some sets."""
+    usual = reputation(config)
+    names = ("warn_bounces", "warn_complaints", "stop_bounces", "stop_complaints")
+    found = {}
+    for name, one in config.configuration_sets.items():
+        own = {key: value for key in names if (value := getattr(one, key)) is not None}
+        if own:
+            found[f"set:{name}"] = replace(usual, **own)
+    return found
 
 
 def provider_of() -> Callable[[str, str], str]:
@@ -512,7 +528,11 @@ def completed(config: Config, spec: JobSpec) -> JobSpec:
 
 def confirming(config: Config) -> Confirming:
     """Return how confirmation mails for identities are made."""
-    return Confirming(config.identities.sender or f"postmaster@{hostname(config)}")
+    url = config.web.public_url.rstrip("/")
+    return Confirming(
+        config.identities.sender or f"postmaster@{hostname(config)}",
+        (lambda code: f"{url}/identity/{code}") if url else lambda _: "",
+    )
 
 
 def _known(key: str, name: str, names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ not missed: rates are over thousands.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -58,6 +58,7 @@ class Standings:
         stop: Stops the sending of a scope, for a reason.
         release: Hears that a scope is no longer stopped.
         told: Hears that there is an alert for the event log.
+        own: Thresholds of scopes that have their own.
     """
 
     def __init__(
@@ -70,9 +71,11 @@ class Standings:
         stop: Callable[[str, str], Awaitable[None]],
         release: Callable[[str], None],
         told: Callable[[], None],
+        own: Mapping[str, ReputationOptions] | None = None,
     ) -> None:
         self._queue = queue
         self._options = options
+        self._own = own or {}
         self._now = now
         self._provider_of = provider_of
         self._stop = stop
@@ -87,9 +90,12 @@ class Standings:
         self._wake = asyncio.Event()
         self.stopped: dict[str, str] = {}  # scope -> why
 
-    def reconfigure(self, options: ReputationOptions) -> None:
+    def reconfigure(
+        self, options: ReputationOptions, own: Mapping[str, ReputationOptions] | None = None
+    ) -> None:
         """Take over new thresholds."""
         self._options = options
+        self._own = own or {}
 
     def note(self, settlements: Sequence[Settlement]) -> None:
         """Count what was settled."""
@@ -192,7 +198,10 @@ class Standings:
             await self._queue.offer_lanes(self._now(), PARKED)
             self._parked = False
         while waiting := await self._queue.unjudged(_PIECE):
-            judgements = {one.scope: judge(one.scope, one.tally, self._options) for one in waiting}
+            judgements = {
+                one.scope: judge(one.scope, one.tally, self._own.get(one.scope, self._options))
+                for one in waiting
+            }
             for one in await self._queue.pass_judgement(judgements, self._now()):
                 await self._announce(one)
 

@@ -67,21 +67,39 @@ class Identifiers:
         keys: Secrets; the first one signs, all of them verify.
         return_domain: The domain of return addresses; "" for none.
         lifetime: Seconds for which marks verify.
+        more: Further domains of return addresses, as configuration sets name them.
 
     Raises:
         EkidenError: A key is too short.
     """
 
-    def __init__(self, keys: Sequence[bytes], return_domain: str, lifetime: float) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        return_domain: str,
+        lifetime: float,
+        more: Iterable[str] = (),
+    ) -> None:
         self._references: Final = ReturnAddresses(keys, _REFERENCES, _PREFIX)
-        self._addresses: Final = ReturnAddresses(keys, return_domain) if return_domain else None
+        domains = (domain.rstrip(".").lower() for domain in (return_domain, *more))
+        self._addresses: Final = {
+            domain: ReturnAddresses(keys, domain) for domain in domains if domain
+        }
+        self._default: Final = return_domain.rstrip(".").lower()
         self._lifetime: Final = lifetime
 
-    def return_address(self, delivery: int, now: float) -> str:
-        """Return the envelope sender of a delivery; "" if there is no return domain."""
-        if self._addresses is None:
+    def return_address(self, delivery: int, now: float, domain: str = "") -> str:
+        """Return the envelope sender of a delivery; "" if there is no return domain.
+
+        Args:
+            delivery: Its number.
+            now: UNIX seconds.
+            domain: One of `more`; "" for the usual one.
+        """
+        addresses = self._addresses.get(domain.rstrip(".").lower() or self._default)
+        if addresses is None:
             return ""
-        return self._addresses.make(delivery, now=now, lifetime=self._lifetime)
+        return addresses.make(delivery, now=now, lifetime=self._lifetime)
 
     def reference(self, delivery: int, now: float) -> str:
         """Return the value of X-Ekiden-Ref for a delivery."""
@@ -90,9 +108,9 @@ class Identifiers:
 
     def verify_address(self, address: str, now: float) -> Returned | Refusal:
         """Say which delivery a return address was made for, or why it proves nothing."""
-        if self._addresses is None:
-            return Refusal.NOT_OURS
-        return self._addresses.verify(address, now=now)
+        domain = address.strip("<>").rpartition("@")[2].rstrip(".").lower()
+        addresses = self._addresses.get(domain)
+        return Refusal.NOT_OURS if addresses is None else addresses.verify(address, now=now)
 
     def verify(self, echo: Echo, now: float) -> Returned | Doubt:
         """Say which delivery a report is about, or why it is not believed; never raises."""

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_)
     group.command("add")(add)
     group.command("verify")(verify)
+    group.command("confirm")(confirm)
     group.command("remove")(remove)
     app.add_typer(group, name="identities")
 
@@ -64,6 +65,18 @@ def verify(
             print_json(job)
         else:
             print(f"job {job.id} takes a code to {name}; it is good for 24 hours")
+
+
+def confirm(
+    code: Annotated[str, typer.Argument(help="The code from the mail.", show_default=False)],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take the code of a confirmation mail back; exits 3 when it is not known or has expired."""
+    from ekiden.cli.access import ask  # noqa: PLC0415 - as above
+    from ekiden.control.list_requests import ConfirmIdentity  # noqa: PLC0415
+
+    _print([ask(config, ConfirmIdentity(code=code))], as_json=as_json)
 
 
 def _verify_domain(name: str, config: ConfigPath, *, as_json: bool) -> None:

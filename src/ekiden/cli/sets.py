@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Configuration sets.", no_args_is_help=True)
     group.command("list")(list_)
     group.command("stop")(stop)
-    group.command("start")(start)
+    group.command("resume")(resume)
     app.add_typer(group, name="sets")
 
 
@@ -87,8 +87,8 @@ def stop(
     print_table([*map(Column, ("job", "state", "name"))], rows, empty="no job was open")
 
 
-def start(name: Name, config: ConfigPath = None, as_json: AsJson = False) -> None:
+def resume(name: Name, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Let a stopped set send again; exits 3 when it is not stopped."""
-    from ekiden.cli.reputation import resume  # noqa: PLC0415 - as above
+    from ekiden.cli.reputation import resume as again  # noqa: PLC0415 - as above
 
-    resume(f"set:{name}", config, as_json)
+    again(f"set:{name}", config, as_json)

@@ -132,7 +132,10 @@ def _inbound(config: Config) -> Iterator[Found]:
     if (inbound.tls_certificate is None) != (inbound.tls_key is None):
         key = "tls_certificate" if inbound.tls_key is None else "tls_key"
         yield Found(("inbound", key), "tls_certificate and tls_key belong together")
-    if inbound.listen and not inbound.return_domain and not inbound.feedback:
+    returned = inbound.return_domain or any(
+        one.return_domain for one in config.configuration_sets.values()
+    )
+    if inbound.listen and not returned and not inbound.feedback:
         what = "nothing would be accepted there"
         yield Found(("inbound", "listen"), what, "set return_domain or feedback")
     for position, address in enumerate(inbound.feedback):
@@ -155,6 +158,13 @@ def _reputation(config: Config) -> Iterator[Found]:
     ):
         if stop < warn:
             yield Found(("reputation", f"stop_{kind}"), f"is below warn_{kind}")
+        for name, chosen in config.configuration_sets.items():
+            least, most = getattr(chosen, f"warn_{kind}"), getattr(chosen, f"stop_{kind}")
+            least = warn if least is None else least
+            if (stop if most is None else most) < least:
+                key = f"stop_{kind}" if most is not None else f"warn_{kind}"
+                what = f"stopping ({kind}) comes before the warning"
+                yield Found(("configuration_set", name, key), what, f"set warn_{kind} as well")
     if one.least > 2 * one.volume:
         yield Found(("reputation", "least"), "is more than a rate is ever over", "raise volume")
 

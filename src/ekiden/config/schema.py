@@ -31,7 +31,6 @@ from ekiden.config.sending import (
     Route,
     Source,
     Tls,
-    TlsPolicy,
 )
 from ekiden.config.warming import Warmup
 from ekiden.config.web import TrackingSettings, Web
@@ -198,9 +197,23 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
             "The domains whose keys sign, instead of the From header's.", example='["example.com"]'
         ),
     ] = ()
+    return_domain: Annotated[
+        str,
+        Key(
+            "The domain of its signed return addresses; its MX is the listener. Empty: "
+            "inbound.return_domain.",
+            why="SPF and DMARC alignment go by it: one for each From domain.",
+            unit="host",
+            example='"bounces.shop.example"',
+        ),
+    ] = ""
     tls: Annotated[
-        TlsPolicy | None,
-        Key("The least TLS policy for its mail.", example='"required"'),
+        Literal["required"] | None,
+        Key(
+            "Its mail never travels in the clear; it waits for a session with TLS.",
+            why="What is asked of certificates is said by destination ([tls]).",
+            example='"required"',
+        ),
     ] = None
     lifetime: Annotated[
         float | None,
@@ -225,6 +238,43 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
             "Which of these suppressions hold for its mail; [] for none. Unset: all of them.",
             why="Unsubscriptions and what you suppress yourself hold always.",
             example='["hard_bounce", "complaint"]',
+        ),
+    ] = None
+    warn_bounces: Annotated[
+        float | None,
+        Key(
+            "As reputation.warn_bounces, for the rate of this set.",
+            minimum=0.0,
+            maximum=1.0,
+            example="0.03",
+        ),
+    ] = None
+    warn_complaints: Annotated[
+        float | None,
+        Key(
+            "As reputation.warn_complaints, for the rate of this set.",
+            minimum=0.0,
+            maximum=1.0,
+            example="0.0005",
+        ),
+    ] = None
+    stop_bounces: Annotated[
+        float | None,
+        Key(
+            "As reputation.stop_bounces, for the rate of this set.",
+            why="A set that only writes to customers can be held to less than the rest.",
+            minimum=0.0,
+            maximum=1.0,
+            example="0.05",
+        ),
+    ] = None
+    stop_complaints: Annotated[
+        float | None,
+        Key(
+            "As reputation.stop_complaints, for the rate of this set.",
+            minimum=0.0,
+            maximum=1.0,
+            example="0.002",
         ),
     ] = None
     track_opens: Annotated[

@@ -17,7 +17,7 @@ If it was you, {% if link %}open this link within 24 hours:
 
   {{ link }}
 
-or {% endif %}give the code within 24 hours to: ekiden identities verify {{ address }} --code CODE
+or {% endif %}give the code within 24 hours to: ekiden identities confirm CODE
 
   {{ code }}
 

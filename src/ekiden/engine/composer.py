@@ -77,11 +77,13 @@ class SetOptions:
         dkim: Domains whose keys sign instead of the From header's.
         tls_required: Its messages do not travel in the clear.
         tracking: What is tracked of them.
+        return_domain: The domain of their return addresses; "" for the usual one.
     """
 
     dkim: tuple[str, ...] = ()
     tls_required: bool = False
     tracking: TrackingOptions = field(default_factory=TrackingOptions)
+    return_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +302,8 @@ class Composer:
 
     def _mail_from(self, play: _Play, claimed: Claimed, now: float) -> str:
         """Return the signed return address, or the job's own; a null sender stays null."""
-        own = play.facts.mail_from
-        return (own and self._identifiers.return_address(claimed.id, now)) or own
+        own, domain = play.facts.mail_from, self._set_of(play.facts).return_domain
+        return (own and self._identifiers.return_address(claimed.id, now, domain)) or own
 
     async def _compile_for(self, job_id: int, compiling: _Compiling) -> None:
         """Compile a job once, however many wait for it; after a failure the next one tries anew."""

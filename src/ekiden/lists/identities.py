@@ -148,6 +148,11 @@ class Identities(Part):
         await self._set(key, "set_code", _hash(code), ms(at + limits.IDENTITY_CODE_SECONDS))
         return code
 
+    async def of_code(self, code: str, *, at: float) -> str:
+        """Return the address that a code would verify; "" if it is not known or has expired."""
+        rows = await self._db.read(sql("of_code"), (_hash(code), ms(at)))
+        return str(rows[0][0]) if rows else ""
+
     async def confirm(self, code: str, *, at: float) -> Identity:
         """Take a code back: the address is verified, and the code is used up.
 

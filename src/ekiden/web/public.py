@@ -7,6 +7,7 @@
 | `/c/LINK/SEEN` | leads where the signed link says | |
 | `/o/SEEN.gif` | one transparent pixel | |
 | `/v/TOKEN` | the message in the browser | |
+| `/identity/CODE` | a page; changes nothing | confirms a sender |
 | `/join/LIST` | the sign-up form | sends the confirmation mail |
 | `/join/confirm/TOKEN` | a page; changes nothing | signs up |
 

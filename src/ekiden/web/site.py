@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 
 from ekiden.engine.links import LinkMaker
 from ekiden.lists.contacts import Contacts
+from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
 from ekiden.message.tokens import Tokens
 from ekiden.queue.model import JobFacts
 from ekiden.queue.queue import Queue
 from ekiden.web.guard import Guard, GuardOptions, Network
+from ekiden.web.identity import IdentityPage
 from ekiden.web.pages import Brand, Pages
 from ekiden.web.people import People
 from ekiden.web.public import Public, application
@@ -50,6 +52,7 @@ class Site:
         suppressions: Who is not mailed.
         tokens: Verifies links.
         options: See `SiteOptions`.
+        identities: The senders, which are confirmed here.
         links: Makes the links of messages that are shown in the browser.
         now: UNIX seconds.
         opened: Hears of jobs (confirmation mails).
@@ -64,6 +67,7 @@ class Site:
         tokens: Tokens,
         options: SiteOptions,
         *,
+        identities: Identities,
         links: Callable[[], LinkMaker | None],
         now: Callable[[], float],
         opened: Callable[[JobFacts], None],
@@ -82,7 +86,7 @@ class Site:
             now=now,
             per_minute=options.per_minute,
         )
-        routes = public.routes()
+        routes = public.routes() + IdentityPage(public, identities, now=now).routes()
         if options.signup is not None:
             signup = Signup(
                 public,

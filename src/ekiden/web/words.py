@@ -46,6 +46,12 @@ ENGLISH: Final[Words] = {
     "confirm_detail": "Do you wish to receive e-mail from {brand} at {address}?",
     "confirm_button": "Yes, I do",
     "confirmed": "Thank you: your address is confirmed.",
+    "identity": "Is this sender yours?",
+    "identity_detail": "Somebody, probably you, wants to send e-mail as {address} from this "
+    "system.",
+    "identity_button": "Yes, it is mine",
+    "identity_confirmed": "The sender is confirmed.",
+    "identity_confirmed_detail": "E-mail may now be sent as {address}. You may close this page.",
     "mail_subject": "Please confirm your e-mail address",
     "mail_text": "Somebody, we hope you, asked that {address} receive e-mail from {brand}.\n\n"
     "If it was you, please confirm:\n\n{link}\n\n"
@@ -92,6 +98,11 @@ JAPANESE: Final[Words] = {
     "confirm_detail": "{address} で{brand}からのメールを受け取りますか。",
     "confirm_button": "受け取る",
     "confirmed": "登録が完了しました。ありがとうございます。",
+    "identity": "差出人の確認",
+    "identity_detail": "このシステムから {address} を差出人としてメールを送る設定の確認です。",
+    "identity_button": "自分のアドレスです",
+    "identity_confirmed": "差出人を確認しました。",
+    "identity_confirmed_detail": "{address} を差出人として送信できます。この画面を閉じてください。",
     "mail_subject": "メールアドレスの確認をお願いします",
     "mail_text": "{address} で{brand}からのメールを受け取る登録の申し込みがありました。\n\n"
     "お心当たりがある場合は、次のリンクを開いて登録を完了してください。\n\n{link}\n\n"
