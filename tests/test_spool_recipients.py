@@ -83,6 +83,14 @@ def test_quotes_as_rfc_4180_has_them() -> None:
     assert refused == [(3, "column `a` holds LF")]
 
 
+def test_column_names_may_hold_what_json_escapes() -> None:
+    rows, refused = read(b'email,"na""me",back\\slash,tab\there\na@example.com,A,B,C\n')
+    assert rows == [
+        ("a@example.com", {'na"me': "A", "back\\slash": "B", "tab\there": "C"}, 2),
+    ]
+    assert refused == []
+
+
 def test_wrong_rows_are_refused_by_number_and_reason() -> None:
     data = (
         b"address,name,city\n"

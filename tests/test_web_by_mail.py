@@ -71,6 +71,7 @@ async def test_nothing_else_is_believed(tmp_path: Path) -> None:
             mail(Tokens([b"another's key 16"]).make(Purpose.LEAVE, about)),
             mail(there.tokens.make(Purpose.VIEW, about)),
             mail("=?no-such-charset?B?AAAA?="),
+            mail("=?utf-8?B?4?="),
             mail(" ".join(["A" * 60] * 500)),
             b"Subject: none\r\n\r\n" + token.encode(),  # in the body it may be a quotation
         ):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from ekiden.bounce import arf, autoreply, dsn, freetext, mime, notification, transcript
+from ekiden.bounce import arf, dsn, freetext, mime, notification, transcript, whose
 from ekiden.bounce.arf import Feedback
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.classify import Classifier
@@ -96,49 +96,11 @@ class Report:
     detail: str = ""
 
 
-_SYSTEM: Final = re.compile(
-    r"mailer-?daemon|mail[.\s-]?delivery|postmaster|post_master|mail system|system administrator|"
-    r"delivery subsystem|mail server at|<>|mdaemon|mailerdaemon|mail-?daemon|\bdaemon@",
-    re.IGNORECASE,
-)
-_SUBJECT: Final = re.compile(
-    r"undeliver|returned (?:mail|to sender)|"
-    r"delivery (?:status|fail|error|report|problem|unsuccess)|"
-    r"failure (?:notice|delivery)|fail(?:ed|ure) (?:mail|notice|delivery)|"
-    r"mail (?:delivery )?(?:failure|failed|error|system error)|"
-    r"(?:non|un)-?deliver|could not be delivered|returning (?:message|to sender)|message delivery|"
-    r"delivery (?:has )?failed|bounce|rejected (?:mail|message)|mail failure|not delivered|"
-    r"unzustellbar|zustell|non remis|non distribu|no se (?:ha )?(?:podido|pudo)|no entregado|"
-    r"devuelto|n[aã]o entregue|mancata consegna|niet bezorg|onbestelbaar|недостав|не доставлено|"
-    r"配信不能|送信エラー|エラー|不達|届き|退信|无法投递|系统退信|배달|반송|niedostarcz",
-    re.IGNORECASE,
-)
-_DELAY: Final = re.compile(
-    r"warning message only|do not need to resend|has been delayed|delayed (?:mail|delivery)|"
-    r"delivery (?:is )?(?:temporarily )?delayed|still being retried|will be retried|"
-    r"will (?:continue to|keep) (?:try|be attempt)|not yet been delivered|"
-    r"status notification \(delay\)|"
-    r"warning: could not send|could not be delivered (?:yet|for)|"
-    r"(?:verz[oö]ger)|retard[eé]|遅延|遅れ",
-    re.IGNORECASE,
-)
-# A subject alone makes no bounce: parcels and orders cannot be delivered either.
-_OF_MAIL: Final = re.compile(
-    r"mail|message|recipient|smtp|\b[45]\d\d[ -]|user |host |nachricht"
-    r"|empf[aä]nger|mensaje|destinatari|mensagem|messaggi|bericht|destinataire|"
-    r"сообщени|письм|получател|メール|宛先|邮件|郵件|收件人|메일|wiadomo",
-    re.IGNORECASE,
-)
-_FATAL: Final = re.compile(
-    r"permanent(?:ly)? (?:error|fail)|failed permanently|giving up|given up|has failed",
-    re.IGNORECASE,
-)
 # Verdicts that say no more than the code did: the text may know better.
 _WEAK: Final = frozenset({"unknown", "refused", "temporary"})
 _WEAK_RULES: Final = frozenset(
     {"code", "status.policy", "status.deferred_policy", "status.system", "status.network"}
 )
-_WRAPPINGS: Final = 3  # forwards of forwards that are opened
 _DONE: Final = frozenset({"delivered", "relayed", "expanded", "deliverable"})
 
 
@@ -149,8 +111,8 @@ def read_report(raw: bytes, classifier: Classifier) -> Report:
         raw: The mail as received, header and body.
         classifier: The rules for the diagnostics.
     """
-    mail = _unwrapped(mime.parse(raw))
-    text = _text(mail)
+    mail = whose.unwrapped(mime.parse(raw))
+    text = whose.words_of(mail)
     original = _original(mail, text)
     if (feedback := arf.find(mail)) is not None:
         return _feedback(feedback, original, classifier)
@@ -160,50 +122,9 @@ def read_report(raw: bytes, classifier: Classifier) -> Report:
     fields = noticed or _fields(mail, text)
     if fields:
         return _delivery_status(fields, text, original, classifier)
-    if _automatic(mail, text):
-        return Report(Kind.AUTOREPLY, original=original, detail=_automatic(mail, text))
+    if sort := whose.automatic(mail, text):
+        return Report(Kind.AUTOREPLY, original=original, detail=sort)
     return _prose(mail, text, original, classifier)
-
-
-def _unwrapped(mail: mime.Part) -> mime.Part:
-    """The bounce or complaint that somebody attached to a mail of his own; else the mail itself.
-
-    A bounce carries a message, too: what is unwrapped is itself by a mail system or a report, and
-    what it is unwrapped from is no report and names nobody.
-    """
-    for _ in range(_WRAPPINGS):
-        if mail.kind == "multipart/report" or any(_is_report(part) for part in mail.parts):
-            break
-        attached = [part.parts[0] for part in mail.parts if part.kind == "message/rfc822"]
-        inner = next((one for one in attached if _is_bounce(one)), None)
-        if inner is None or freetext.read(_text(mail)).blocks:
-            break
-        mail = inner
-    return mail
-
-
-def _is_report(part: mime.Part) -> bool:
-    return "delivery-status" in part.kind or part.kind == "message/feedback-report"
-
-
-def _is_bounce(mail: mime.Part) -> bool:
-    return bool(
-        mail.kind == "multipart/report"
-        or _SYSTEM.search(mail.headers.get("from"))
-        or mail.headers.get("x-failed-recipients")
-        or arf.find(mail) is not None
-    )
-
-
-def _text(mail: mime.Part) -> str:
-    """The words meant for people: the first text part that has any, plain before HTML."""
-    parts = [part for part in mime.walk(mail) if not part.parts and part.kind.startswith("text/")]
-    outer = [part for part in parts if part.kind not in {"text/rfc822-headers", "text/x-amp-html"}]
-    for kind in ("text/plain", "text/html"):
-        for part in outer:
-            if part.kind == kind and part.body.strip():
-                return part.text()[: freetext.TEXT_CAP]
-    return mail.text()[: freetext.TEXT_CAP] if not mail.parts else ""
 
 
 def _fields(mail: mime.Part, text: str) -> list[dsn.Fields]:
@@ -291,28 +212,8 @@ def _feedback(feedback: Feedback, original: Original, classifier: Classifier) ->
     return Report(Kind.ARF, recipients, original, feedback)
 
 
-def _by_system(mail: mime.Part) -> bool:
-    """Whether a mail system wrote it: its name, a null return path, or a bounce's subject."""
-    headers = mail.headers
-    return bool(
-        _SYSTEM.search(headers.get("from"))
-        or headers.get("return-path").strip() in {"<>", "<MAILER-DAEMON>"}
-        or headers.get("x-failed-recipients")
-        or _SUBJECT.search(mime.unencoded(headers.get("subject")))
-    )
-
-
-def _automatic(mail: mime.Part, text: str) -> str:
-    """The sort of automatic reply; "" if it is none, or a bounce that calls itself one."""
-    if _SYSTEM.search(mail.headers.get("from")) or mail.headers.get("x-failed-recipients"):
-        return ""
-    if _SUBJECT.search(mime.unencoded(mail.headers.get("subject"))):
-        return ""
-    return autoreply.kind_of(mail.headers, text)
-
-
 def _prose(mail: mime.Part, text: str, original: Original, classifier: Classifier) -> Report:
-    if not _by_system(mail):
+    if not whose.by_system(mail):
         return Report(Kind.OTHER, original=original)
     sender = dsn.address_in(mail.headers.get("to")).lower()
     failed = tuple(
@@ -326,12 +227,9 @@ def _prose(mail: mime.Part, text: str, original: Original, classifier: Classifie
     blocks = _blocks(prose, failed, original, sender)
     subject = mime.unencoded(mail.headers.get("subject"))
     recipients = tuple(_of_block(block, prose, subject, classifier) for block in blocks)
-    if not recipients or not (_SUBJECT.search(subject) or freetext.says_failure(prose.text)):
+    if not recipients or not whose.speaks_of_failure(mail, prose.text):
         return Report(Kind.OTHER, original=original)
-    if not _SYSTEM.search(mail.headers.get("from")) and not _OF_MAIL.search(prose.text):
-        return Report(Kind.OTHER, original=original)  # what could not be delivered was no mail
-    words = f"{subject} {prose.text}"
-    delay = _DELAY.search(words) is not None and _FATAL.search(words) is None
+    delay = whose.says_delay(f"{subject} {prose.text}")
     return Report(Kind.DELAY if delay else Kind.DSN, recipients, original)
 
 

@@ -7,6 +7,7 @@ who it says it is from, and nothing is ever answered.
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from typing import Final
 
@@ -54,7 +55,7 @@ def tokens_in(raw: bytes) -> Iterator[str]:
     subject = message_from_bytes(head + b"\n\n").get("Subject", "")
     try:
         text = str(make_header(decode_header(str(subject))))
-    except (LookupError, ValueError):
+    except (LookupError, ValueError, MessageError):
         text = str(subject)
     whole = _TOKEN.findall("".join(text.split()))  # a fold within the token left white space in it
     yield from dict.fromkeys((*_TOKEN.findall(text)[:_TOKENS], *whole[:_TOKENS]))
