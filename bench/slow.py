@@ -14,8 +14,6 @@ import asyncio
 import gc
 import json
 import resource
-import ssl
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from pathlib import Path
 import trustme
 import uvloop
 
-from bench.sink import free_port
+from bench.far import far, open_files
 from bench.work import DOMAIN, Work, address, destination, job_toml, recipients_csv, templates
 from ekiden.app import App, build
 from ekiden.config import load
@@ -33,93 +31,6 @@ from ekiden.queue.model import State
 
 PER_SITE = 20
 PAGE = resource.getpagesize()
-
-
-class Slow(asyncio.Protocol):
-    """A receiver that answers everything with what it should, later."""
-
-    step = 0.3
-    tls: ssl.SSLContext | None = None
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._content = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._later(b"220 slow\r\n")
-
-    def _later(self, reply: bytes) -> None:
-        self._loop.call_later(self.step, self._say, reply)
-
-    def _say(self, reply: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(reply)  # type: ignore[attr-defined]  # uvloop's are no subclass
-
-    def data_received(self, data: bytes) -> None:
-        whole = self._rest + data
-        replies = b""
-        while True:
-            if self._content:
-                end = whole.find(b"\r\n.\r\n")
-                if end < 0:
-                    break
-                whole, self._content = whole[end + 5 :], False
-                replies += b"250 2.0.0 taken\r\n"
-                continue
-            line, found, rest = whole.partition(b"\r\n")
-            if not found:
-                break
-            whole = rest
-            replies += self._reply(line[:4].upper())
-        self._rest = whole[-8:] if self._content else whole
-        if replies:
-            self._later(replies)
-
-    def _reply(self, verb: bytes) -> bytes:
-        match verb:
-            case b"EHLO":
-                secure = b"250-STARTTLS\r\n" if self.tls else b""
-                return b"250-slow\r\n250-PIPELINING\r\n" + secure + b"250 8BITMIME\r\n"
-            case b"STAR":
-                self._loop.call_later(self.step, self._secure)
-                return b""
-            case b"DATA":
-                self._content = True
-                return b"354 go on\r\n"
-            case b"QUIT":
-                return b"221 bye\r\n"
-            case _:
-                return b"250 ok\r\n"
-
-    def _secure(self) -> None:
-        self._say(b"220 go\r\n")
-        self._task = self._loop.create_task(self._handshake())
-
-    async def _handshake(self) -> None:
-        assert self.tls is not None
-        try:
-            transport = await self._loop.start_tls(
-                self._transport,  # type: ignore[arg-type]  # as above
-                self,
-                self.tls,
-                server_side=True,
-            )
-        except (OSError, ssl.SSLError):
-            return
-        assert transport is not None
-        self._transport = transport
-
-
-async def receive(port: int, step: float, chain: str) -> None:
-    Slow.step = step
-    if chain:
-        Slow.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        Slow.tls.load_cert_chain(chain)
-    server = await asyncio.get_running_loop().create_server(Slow, "0.0.0.0", port, backlog=4096)
-    print("ready", flush=True)
-    await server.serve_forever()
 
 
 def resident() -> int:
@@ -215,36 +126,21 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=40.0)
     parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--receive", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--chain", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if asked.receive:
-        uvloop.run(receive(asked.receive, asked.step, asked.chain))
-        return
+    open_files()
     place = Path(__file__).resolve().parent / "out"
     place.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="slow-", dir=place) as folder:
-        root, port, chain = Path(folder), free_port(), ""
+        root, chain = Path(folder), ""
         if asked.tls:
             chain = str(root / "chain.pem")
             issued = trustme.CA().issue_cert("slow.example")
             issued.private_key_and_cert_chain_pem.write_to_path(chain)
-        command = [sys.executable, "-m", "bench.slow", "--receive", str(port)]
-        peer = subprocess.Popen(
-            [*command, "--step", str(asked.step), "--chain", chain], stdout=subprocess.PIPE
-        )
-        try:
-            assert peer.stdout is not None
-            peer.stdout.readline()
+        with far(asked.step, chain=chain) as port:
             sites = max(1, asked.sessions // PER_SITE)
             work = Work(asked.sessions * 40, 4096, sites, "ed25519")
             config = lay_out(root, work, asked.sessions, port, tls=asked.tls)
             found = uvloop.run(run(root, config, asked.sessions, asked.seconds))
-        finally:
-            peer.kill()
-            peer.wait()
     print(json.dumps(found, indent=1))
 
 
