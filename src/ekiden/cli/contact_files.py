@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple, TextIO
 import msgspec
 
 from ekiden import limits
+from ekiden.cli.lines import Lines
 from ekiden.cli.suppression_csv import ADDRESS_NAMES
 from ekiden.lists.model import Act, Consent, Contact, Method, NewContact, Preference
 
@@ -79,7 +80,7 @@ def _jsonl(lines: Iterable[str]) -> Iterator[Row]:
 
 
 def _csv(lines: Iterable[str]) -> Iterator[Row]:
-    rows = csv.reader(lines)
+    rows = csv.reader(Lines(lines))
     try:
         heading = next((row for row in rows if any(cell.strip() for cell in row)), None)
     except csv.Error as error:

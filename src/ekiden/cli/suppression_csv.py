@@ -10,10 +10,11 @@ import csv
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import Final, TextIO
 
 from ekiden.cli import suppression_vendors
+from ekiden.cli.lines import BLANK_MOST, Lines
 from ekiden.control.requests import SuppressionView
 from ekiden.lists.suppression import Reason
 
@@ -35,16 +36,17 @@ def read(lines: Iterable[str], reason: str, note: str = "") -> Iterator[Suppress
         note: The note of entries that have none.
 
     Raises:
-        csv.Error: It is no CSV.
+        csv.Error: It is no CSV, or a line of it is too long.
         RefusedError: It is no JSON, though it begins like it.
     """
     stream = iter(lines)
-    head = next((line for line in stream if line.strip()), "")
+    head = next((line for line in islice(stream, BLANK_MOST) if line.strip()), "")
     if suppression_vendors.is_json(head):
         for cells in suppression_vendors.objects(head, stream):
             yield _entry(cells, reason, note)
         return
-    rows = (row for row in csv.reader(chain([head], stream)) if any(cell.strip() for cell in row))
+    found = csv.reader(Lines(chain([head], stream)))
+    rows = (row for row in found if any(cell.strip() for cell in row))
     first = next(rows, None)
     if first is None:
         return
