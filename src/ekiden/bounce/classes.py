@@ -3,7 +3,7 @@
 Names follow the IANA SMTP enhanced status codes registry and RFC 3463 (`bad_mailbox` is X.1.1,
 "bad destination mailbox address"); where the registry has no entry, the name says what mail people
 say (`greylisted`). One class has one action: whoever knows the class knows what happens. A rule
-that needs another action needs another class.
+that needs another action needs another class. Only `unknown` leaves it to the reply code.
 """
 
 from dataclasses import dataclass
@@ -92,8 +92,7 @@ _ALL: Final = (
     BounceClass("not_spam", _OTHER, "", "The recipient said that it is no spam."),
     BounceClass("auth_report", _FIX, "", "A receiver reports that authentication failed."),
     # Nothing certain
-    BounceClass("refused", _OTHER, "X.0.0", "Refused without a reason."),
     BounceClass("delivered", _OTHER, "2.0.0", "Accepted."),
-    BounceClass("unknown", _OTHER, "", "Not understood."),
+    BounceClass("unknown", _OTHER, "", "Not understood: a 4xx is retried."),
 )
 CLASSES: Final = {one.name: one for one in _ALL}

@@ -38,10 +38,12 @@ _BEFORE_RCPT: Final = frozenset({Stage.CONNECT, Stage.EHLO, Stage.STARTTLS, Stag
 _OF_SENDER: Final = frozenset({"5.1.7", "5.1.8", "4.1.7", "4.1.8"})
 _AFTER_RCPT: Final = frozenset({Stage.DATA, Stage.BODY})
 _MADE_MAX: Final = 4096
-_BY_CODE: Final[Mapping[int, tuple[str, str]]] = {
-    2: ("delivered", "the reply is positive"),
-    4: ("temporary", "a temporary failure whose words no rule knows"),
-    5: ("refused", "a permanent failure whose words no rule knows"),
+# By the first digit: class, action and why.
+_BY_CODE: Final[Mapping[int, tuple[str, Action, str]]] = {
+    0: ("unknown", Action.OTHER, "neither a code nor words that a rule knows"),
+    2: ("delivered", Action.OTHER, "the reply is positive"),
+    4: ("unknown", Action.RETRY_LATER, "a temporary failure whose words no rule knows"),
+    5: ("unknown", Action.OTHER, "a permanent failure whose words no rule knows"),
 }
 
 
@@ -253,9 +255,6 @@ def _may_suppress(spec: RuleSpec, reading: Reading) -> bool:
 
 def _by_code(reading: Reading, provider: str) -> Verdict:
     """The last resort: a class that promises nothing, an action by the first digit."""
-    klass, why = "unknown", "neither a code nor words that a rule knows"
-    if reading.code:
-        klass, why = _BY_CODE.get(reading.code // 100, (klass, why))
-    elif reading.enhanced[:1] in {"2", "4", "5"}:
-        klass, why = _BY_CODE[int(reading.enhanced[0])]
-    return Verdict(klass, CLASSES[klass].action, "code", provider, why)
+    first = reading.code // 100 if reading.code else int(reading.enhanced[:1] or 0)
+    klass, action, why = _BY_CODE.get(first, _BY_CODE[0])
+    return Verdict(klass, action, "code", provider, why)

@@ -97,7 +97,7 @@ class Report:
 
 
 # Verdicts that say no more than the code did: the text may know better.
-_WEAK: Final = frozenset({"unknown", "refused", "temporary"})
+_WEAK: Final = frozenset({"unknown", "temporary"})
 _WEAK_RULES: Final = frozenset(
     {"code", "status.policy", "status.deferred_policy", "status.system", "status.network"}
 )
