@@ -13,6 +13,7 @@ import pytest
 
 from commands import Result, Run, beside, runner
 from ekiden.config import Config, load
+from ekiden.control.insight_requests import ProviderView
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
@@ -44,6 +45,9 @@ class Engine:
 
     def why(self, destination: str) -> str:
         return f"no session to {destination} is free"
+
+    def providers(self) -> list[ProviderView]:
+        return []
 
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")

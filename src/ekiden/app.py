@@ -29,12 +29,16 @@ import structlog
 from ekiden import __version__, settings
 from ekiden.bounce.model import Verdict
 from ekiden.config import Config, load
+from ekiden.control.insight_requests import ProviderView
 from ekiden.control.list_service import ListAnswers
 from ekiden.control.pacing_service import PacingAnswers
+from ekiden.control.providers import ProviderBook
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
 from ekiden.control.template_service import TemplateAnswers
+from ekiden.control.token_service import TokenAnswers
+from ekiden.control.tokens import ApiTokens
 from ekiden.control.waiting import span
 from ekiden.destinations import Destinations, plan
 from ekiden.engine.capsbook import CapsBook
@@ -79,6 +83,7 @@ from ekiden.templates.model import StoredTemplate, parse_reference
 from ekiden.text import printable
 from ekiden.upkeep import Upkeep, UpkeepOptions
 from ekiden.warming import Warming
+from ekiden.web.admin.site import AdminSite
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.server import HttpServer
 from ekiden.web.site import Site
@@ -117,6 +122,7 @@ class App:
         self.clock = Clock()
         self.started_at = self.clock.now()
         self.metrics = Metrics()
+        self.tokens = ApiTokens(database)
         self._database = database.path
         self._ledger: Ledger | None = None
         self.queue = Queue(database, settings.queue(config))
@@ -137,6 +143,7 @@ class App:
             provider_of=provider_of,
         )
         self.keeper = Keeper(self.queue, self.scheduler, self.warming.ramps, self.clock.now)
+        self.book = ProviderBook(self.metrics, provider_of)
         self._caps = CapsBook(config, Providers.load())
         self._links = settings.links(config)
         self._composer = Composer(
@@ -197,8 +204,8 @@ class App:
             log,
             ExporterOptions(
                 types=frozenset(EventType(name) for name in config.events.types),
-                listener=self.metrics.happened,
                 moved=self.destinations.wake,
+                listener=self.book.happened,
             ),
         )
         self.intake = Intake(
@@ -264,27 +271,37 @@ class App:
             ramps=self.warming.ramps,
             changed=self.ramps_changed,
         )
-        self.control = ControlServer(
-            config.control.socket,
-            Control(
+        answers = Control(
+            self.queue,
+            self.suppressions,
+            live=self,
+            clock=self.clock.now,
+            returned=lambda: self.returned,
+            lists=ListAnswers(
+                self.contacts,
+                self.identities,
                 self.queue,
                 self.suppressions,
-                live=self,
                 clock=self.clock.now,
-                returned=lambda: self.returned,
-                lists=ListAnswers(
-                    self.contacts,
-                    self.identities,
-                    self.queue,
-                    self.suppressions,
-                    clock=self.clock.now,
-                    confirming=settings.confirming(config),
-                    opened=self.job_changed,
-                ),
-                templates=TemplateAnswers(self.templates, clock=self.clock.now),
-                pacing=self.pacing,
+                confirming=settings.confirming(config),
+                opened=self.job_changed,
             ),
+            templates=TemplateAnswers(self.templates, clock=self.clock.now),
+            pacing=self.pacing,
+            tokens=TokenAnswers(self.tokens, clock=self.clock.now),
         )
+        self.control = ControlServer(config.control.socket, answers)
+        site = AdminSite(
+            answers,
+            self.tokens,
+            spool,
+            self.queue,
+            settings.admin(config),
+            now=self.clock.now,
+            metrics=self._measured,
+            trouble=self._trouble,
+        )
+        self.admin = HttpServer(site.app, settings.admin_server(config))
 
     # --- running ----------------------------------------------------------------------------------
 
@@ -303,7 +320,13 @@ class App:
                 services.create_task(self.destinations.run(), name="event destinations"),
                 services.create_task(self.site.recorder.run(), name="opens and clicks"),
             ]
-            async with self.listener, self.public, self.control, asyncio.TaskGroup() as group:
+            async with (
+                self.listener,
+                self.public,
+                self.admin,
+                self.control,
+                asyncio.TaskGroup() as group,
+            ):
                 work = [
                     group.create_task(self.dispatcher.run(), name="dispatcher"),
                     group.create_task(self.intake.run(), name="intake"),
@@ -398,7 +421,6 @@ class App:
     def engine(self) -> EngineView:
         """Return what only the running daemon knows."""
         snapshot = self.scheduler.snapshot(self.clock.now())
-        trouble = self._settler.trouble
         return EngineView(
             pid=os.getpid(),
             version=__version__,
@@ -406,11 +428,23 @@ class App:
             sessions=snapshot.sessions,
             max_sessions=self.config.delivery.max_sessions,
             destinations=sum(site.destinations for site in snapshot.sites),
-            trouble=str(trouble) if trouble else self._other_trouble(),
             event_troubles=dict(self.destinations.troubles()),
+            trouble=self._trouble(),
         )
 
-    def _other_trouble(self) -> str:
+    def providers(self) -> list[ProviderView]:
+        """Return how mail to each provider goes."""
+        now = self.clock.now()
+        return self.book.views(self.scheduler.snapshot(now), now)
+
+    async def _measured(self) -> bytes:
+        overview = await self.queue.overview()
+        depths = {str(state): number for state, number in overview.deliveries.items()}
+        return self.book.text(self.scheduler.snapshot(self.clock.now()), depths)
+
+    def _trouble(self) -> str:
+        if self._settler.trouble:
+            return str(self._settler.trouble)
         mailbox = "" if self.mailbox is None else self.mailbox.trouble
         return self.intake.trouble or self.reporter.trouble or self.exporter.trouble or mailbox
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ekiden import limits
 from ekiden.bounce.classify import Classifier
 from ekiden.bounce.identifiers import Identifiers
 from ekiden.config import Config
@@ -52,6 +53,7 @@ from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.spool.intake import IntakeOptions
 from ekiden.spool.jobspec import JobSpec, OnMissing
 from ekiden.store.database import DatabaseOptions
+from ekiden.web.admin.site import AdminOptions
 from ekiden.web.pages import Brand
 from ekiden.web.server import ServerOptions
 from ekiden.web.signup import SignupOptions
@@ -332,6 +334,23 @@ def public_server(config: Config) -> ServerOptions:
     """Return where the public pages are served."""
     places = [(place.address, place.port) for place in config.web.public_listen]
     return ServerOptions(places, proxies=config.web.proxies)
+
+
+def admin(config: Config) -> AdminOptions:
+    """Return what the admin part is like."""
+    web = config.web
+    return AdminOptions(
+        host=config.delivery.hostname,
+        proxies=web.proxies,
+        per_minute=web.admin.requests,
+        session=web.admin.session,
+    )
+
+
+def admin_server(config: Config) -> ServerOptions:
+    """Return where the admin part is served."""
+    places = [(place.address, place.port) for place in config.web.admin.listen]
+    return ServerOptions(places, request=limits.HTTP_JOB_SECONDS, proxies=config.web.proxies)
 
 
 def classifier(config: Config) -> Classifier:

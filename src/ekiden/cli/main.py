@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "contacts",
     "identities",
     "sets",
+    "tokens",
     "templates",
     "events",
     "classify",

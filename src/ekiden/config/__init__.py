@@ -49,10 +49,11 @@ from ekiden.config.sending import (
     TlsSite,
 )
 from ekiden.config.units import Rate
-from ekiden.config.web import HttpListen, Signup, TrackingSettings, Web
+from ekiden.config.web import Admin, HttpListen, Signup, TrackingSettings, Web
 
 __all__ = [
     "Address",
+    "Admin",
     "Backoff",
     "BadConfigError",
     "Bounce",

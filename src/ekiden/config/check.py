@@ -187,6 +187,9 @@ def _web(config: Config) -> Iterator[Found]:
         yield Found(("web", "signup", "lists"), "nothing listens for forms", "set public_listen")
     if web.signup.lists and "@" not in web.signup.sender:
         yield Found(("web", "signup", "sender"), "confirmation mails need a From address")
+    if set(web.admin.listen) & set(web.public_listen):
+        what = "is where the public part listens"
+        yield Found(("web", "admin", "listen"), what, "give the admin part a port of its own")
 
 
 def _warmup(config: Config) -> Iterator[Found]:

@@ -53,6 +53,27 @@ class Signup(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10
 
 
+class Admin(msgspec.Struct, frozen=True, kw_only=True):
+    """The admin API, metrics and the dashboard, on a listener of their own (docs/web.md)."""
+
+    listen: Annotated[
+        tuple[HttpListen, ...],
+        Key(
+            "Where the admin part listens; empty: nowhere.",
+            why="It can send mail in your name: keep it on this machine, behind a proxy that "
+            "speaks TLS, or in a private network. Every request needs a token (ekiden tokens).",
+            example='["127.0.0.1:8081"]',
+        ),
+    ] = ()
+    requests: Annotated[
+        int, Key("Requests per minute of one token.", minimum=1, maximum=10_000_000)
+    ] = 6000
+    session: Annotated[
+        float,
+        Key("How long somebody stays logged in at the dashboard.", unit="duration", minimum=60.0),
+    ] = 43_200.0
+
+
 class Web(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP: what recipients meet: leaving, choosing, links, sign-up (docs/web.md)."""
 
@@ -105,6 +126,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 120
     signup: Annotated[Signup, Key("Sign-up forms.")] = Signup()
+    admin: Annotated[Admin, Key("The admin part.")] = Admin()
 
 
 class TrackingSettings(msgspec.Struct, frozen=True, kw_only=True):

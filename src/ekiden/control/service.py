@@ -6,17 +6,21 @@ named transition of the queue, after which the engine is told what changed.
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache, partial
 from typing import Any, Final, Protocol, cast
 
 from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
+from ekiden.control.insight_requests import ProviderView
+from ekiden.control.insight_service import InsightAnswers
 from ekiden.control.list_requests import ListContacts, StopScope
 from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.pacing_service import PacingAnswers, PacingFacts
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.template_service import TemplateAnswers
+from ekiden.control.token_service import TokenAnswers
+from ekiden.control.tokens import ApiTokens
 from ekiden.control.views import delivery_view, job_view, suppression_view
 from ekiden.control.waiting import why
 from ekiden.errors import NotFoundError, RefusedError, UnavailableError
@@ -42,6 +46,10 @@ class Live(Protocol):
 
     def why(self, destination: str) -> str:
         """Return in a few words why a destination's mail waits; "" when it knows nothing of it."""
+        ...
+
+    def providers(self) -> Sequence[ProviderView]:
+        """Return how mail to each provider goes."""
         ...
 
     def job_changed(self, job: JobFacts) -> None:
@@ -77,6 +85,7 @@ class Control:
         lists: Answers about lists, people and identities.
         templates: Answers about stored templates.
         pacing: Answers about warm-ups.
+        tokens: Answers about API tokens.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class Control:
         lists: ListAnswers | None = None,
         templates: TemplateAnswers | None = None,
         pacing: PacingAnswers | None = None,
+        tokens: TokenAnswers | None = None,
     ) -> None:
         self._queue = queue
         self._suppressions = suppressions
@@ -125,6 +135,10 @@ class Control:
             self._questions |= templates.questions()
         if pacing is not None:
             self._questions |= pacing.questions()
+        if tokens is not None:
+            self._questions |= tokens.questions()
+        insight = InsightAnswers(queue, live.providers if live else None)
+        self._questions |= insight.questions()
 
     @classmethod
     def over(
@@ -161,6 +175,7 @@ class Control:
             lists=lists,
             templates=TemplateAnswers(Library(database), clock=time.time),
             pacing=None if pacing is None else PacingAnswers(queue, pacing, time.time),
+            tokens=TokenAnswers(ApiTokens(database), clock=time.time),
         )
 
     async def ask(self, request: Question[T]) -> T:

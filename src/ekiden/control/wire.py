@@ -15,10 +15,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import UnsetType
 
+from ekiden.control.insight_requests import INSIGHT_REQUESTS
 from ekiden.control.list_requests import LIST_REQUESTS
 from ekiden.control.pacing_requests import PACING_REQUESTS
 from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
 from ekiden.control.template_requests import TEMPLATE_REQUESTS
+from ekiden.control.token_requests import TOKEN_REQUESTS
 from ekiden.errors import (
     ConfigError,
     EkidenError,
@@ -33,6 +35,8 @@ REQUESTS: Final[dict[str, type[Any]]] = {
     **LIST_REQUESTS,
     **TEMPLATE_REQUESTS,
     **PACING_REQUESTS,
+    **TOKEN_REQUESTS,
+    **INSIGHT_REQUESTS,
 }
 
 # The narrowest class first: an error is told as the first kind it is an instance of.

@@ -3,7 +3,8 @@
 Its parts, each with its theory at its head: `intake` (rows come in), `jobs` (jobs as a whole),
 `feeding` (the timeline that the scheduler reads), `sending` (claims and results), `recovery` (after
 a kill), `views` (questions), `history` (the outbox, folding), `memory` (what was learned of paths),
-`reports` (what came back), `reputation` (rates by scope), `forgetting` (people who were erased).
+`reports` (what came back), `reputation` (rates by scope), `forgetting` (people who were erased),
+`insight` (what went wrong).
 docs/queue.md has the tables, the states and what a crash means at each point.
 
 **Contract.** Every method is one named transition or question. A transition says which state it
@@ -13,6 +14,7 @@ expects; rows in another state are left alone and reported. What a method return
 from ekiden.queue.feeding import Feeding
 from ekiden.queue.forgetting import Forgetting
 from ekiden.queue.history import History
+from ekiden.queue.insight import Insight
 from ekiden.queue.intake import Intake
 from ekiden.queue.jobs import Jobs
 from ekiden.queue.memory import Memory
@@ -38,5 +40,6 @@ class Queue(
     Reputations,
     Forgetting,
     Reactions,
+    Insight,
 ):
     """All of it: `Queue(database)` or `Queue(database, QueueOptions(...))`."""

@@ -9,15 +9,13 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
 from ekiden.web.words import LANGUAGES, Words
-
-_LUMA: Final = 140  # of 255; lighter colours get dark letters (WCAG 2.2, 1.4.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +137,13 @@ class Pages:
 
 
 def _ink(color: str) -> str:
-    """Return black or white, whichever can be read on a colour."""
-    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
-    return "#fff" if 0.299 * red + 0.587 * green + 0.114 * blue < _LUMA else "#000"
+    """Return black or white, whichever stands out more: at least 4.5 to 1 on any colour."""
+    bright = _luminance(color)
+    return "#fff" if (1.05 / (bright + 0.05)) > ((bright + 0.05) / 0.05) else "#000"
+
+
+def _luminance(color: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    parts = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    line = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    return sum(weight * one for weight, one in zip((0.2126, 0.7152, 0.0722), line, strict=True))

@@ -1,0 +1,103 @@
+"""The answers about how things go; a part of `service.Control`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ekiden.bounce.classes import CLASSES
+from ekiden.bounce.model import Action
+from ekiden.control import insight_requests as asked
+from ekiden.queue.model import State
+from ekiden.queue.queue import Queue
+
+_MOST: Final = 1000
+
+REMEDIES: Final[Mapping[Action, str]] = {
+    Action.SUPPRESS_RECIPIENT: "nothing: the address is suppressed and not mailed again",
+    Action.RETRY_LATER: "nothing: it is tried again by itself",
+    Action.THROTTLE_DESTINATION: "nothing: the rate goes down by itself; a lasting limit belongs "
+    "into the caps of this provider (ekiden shaping)",
+    Action.BLOCKED_REPUTATION: "look at the list or provider that the reply names, mend the "
+    "cause, ask to be delisted, then: ekiden reputation",
+    Action.FIX_SENDER: "mend the sender's DNS or set-up as the reply says (ekiden dkim check), "
+    "then send the job again to those who were refused",
+    Action.CONTENT_REJECTED: "change the content (links, wording, attachments), then send it "
+    "again to those who were refused",
+    Action.MAILBOX_FULL_RETRY: "nothing: it is tried again; an address that stays full is "
+    "suppressed",
+    Action.OTHER: "read the reply; ekiden classify explains it",
+}
+_BY_FATE: Final = {
+    State.SUPPRESSED: "nothing: they had left, bounced or complained before",
+    State.CANCELLED: "nothing: the job was cancelled",
+    State.EXPIRED: "the receiver took too long or the deadline was short: see deliver_by and "
+    "delivery.lifetime",
+    State.HELD: "decide: ekiden job release ID sends them again, with --drop it does not",
+}
+
+
+class InsightAnswers:
+    """Answers what `insight_requests` asks.
+
+    Args:
+        queue: The queue.
+        providers: Asks the running engine; None when none runs.
+    """
+
+    def __init__(
+        self, queue: Queue, providers: Callable[[], Sequence[asked.ProviderView]] | None
+    ) -> None:
+        self._queue = queue
+        self._live = providers
+
+    def questions(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
+        """Return what answers each question."""
+        return {
+            asked.Providers: self._providers,
+            asked.Failures: self._failures,
+            asked.Reactions: self._reactions,
+            asked.Alerts: self._alerts,
+        }
+
+    async def _providers(self, _: asked.Providers) -> list[asked.ProviderView]:
+        return list(self._live()) if self._live else []
+
+    async def _failures(self, one: asked.Failures) -> list[asked.FailureView]:
+        job = await self._queue.job(one.job)
+        found = []
+        for each in await self._queue.failures(job.id):
+            known = CLASSES.get(each.klass)
+            action = known.action if known else Action.OTHER
+            remedy = _BY_FATE.get(each.state) or (REMEDIES[action] if known else "")
+            found.append(
+                asked.FailureView(
+                    fate="deferred" if each.state is State.READY else str(each.state),
+                    klass=each.klass,
+                    rule=each.rule,
+                    number=each.number,
+                    code=each.code,
+                    reply=each.reply,
+                    meaning=known.meaning if known else "",
+                    action=str(action) if known else "",
+                    remedy=remedy,
+                )
+            )
+        return found
+
+    async def _reactions(self, one: asked.Reactions) -> list[asked.ReactionView]:
+        job = await self._queue.job(one.job)
+        return [
+            asked.ReactionView(
+                kind=each.kind,
+                url=each.url,
+                human=each.human,
+                times=each.times,
+                deliveries=each.deliveries,
+            )
+            for each in await self._queue.reaction_totals(job.id)
+        ]
+
+    async def _alerts(self, one: asked.Alerts) -> list[asked.AlertView]:
+        return [
+            asked.AlertView(at=each.at, scope=each.scope, job=each.job_id, detail=each.detail)
+            for each in await self._queue.newest_notices(min(one.limit, _MOST))
+        ]

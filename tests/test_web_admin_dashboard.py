@@ -1,0 +1,260 @@
+"""The dashboard: who sees it, what its buttons do and for whom, and whose scripts run: ours."""
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from admin_world import NOW, Admin, admin_world
+from ekiden.control.insight_requests import FailureView, ProviderView
+from ekiden.queue.model import Attempt, Settlement, State
+from ekiden.web.admin.doorkeeper import COOKIE
+from ekiden.web.admin.shown import job_shown, length_of, remedy_key, segments
+from ekiden.web.admin.words import ENGLISH, JAPANESE
+
+EVIL = "<script>alert(1)</script>"
+
+
+async def enter(there: Admin, name: str = "admin") -> httpx.Response:
+    return await there.client.post("/login", data={"token": there.secrets[name]})
+
+
+async def csrf(there: Admin, path: str = "/") -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', (await there.client.get(path)).text)
+    assert found is not None
+    return found[1]
+
+
+def attempt(code: int, reply: str, klass: str) -> Attempt:
+    return Attempt(
+        at=NOW, seconds=0.1, source="a", site="s", host="h", stage="rcpt", code=code, reply=reply,
+        klass=klass, rule="r", outcome="rejected",
+    )  # fmt: skip
+
+
+async def test_nobody_sees_anything_without_a_token(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        for path in ("/", "/queue", "/jobs/1"):
+            answer = await there.client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+        for path in ("/jobs/1/pause", "/suspensions", "/reputation"):
+            assert (await there.client.post(path)).headers["location"] == "/login"
+        for wrong in ("", "x", there.secrets["submit"]):  # submit may not read
+            answer = await there.client.post("/login", data={"token": wrong})
+            assert answer.status_code in {401, 403}
+            assert 'role="alert"' in answer.text
+            assert "set-cookie" not in answer.headers
+
+
+async def test_the_cookie_is_for_this_site_and_no_script(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        answer = await enter(there)
+        assert answer.status_code == 303
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "secure" not in cookie  # http on this machine
+        assert there.secrets["admin"].lower() not in cookie
+        secure = await there.client.post(
+            "/login",
+            data={"token": there.secrets["read"]},
+            headers={"x-forwarded-proto": "https"},
+        )
+        assert "secure" in secure.headers["set-cookie"].lower()
+
+
+async def test_a_session_ends(tmp_path: Path) -> None:
+    async with admin_world(tmp_path, session=60) as there:
+        await enter(there)
+        assert (await there.client.get("/")).status_code == 200
+        there.now[0] += 61
+        assert (await there.client.get("/")).status_code == 303
+        await enter(there)
+        await there.tokens.revoke("admin", there.now[0])
+        assert (await there.client.get("/")).status_code == 303
+        await enter(there, "read")
+        form = {"csrf": await csrf(there)}
+        kept = there.client.cookies[COOKIE]
+        await there.client.post("/logout", data=form)
+        there.client.cookies.set(COOKIE, kept)
+        assert (await there.client.get("/")).status_code == 303
+
+
+async def test_the_overview(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        assert "No job was submitted yet" in (await there.client.get("/")).text
+        await there.job(EVIL, ["a@x.example", "b@y.example"])
+        await there.queue.suspend("*.example.org", None, EVIL, NOW)
+        await there.queue.notice("source:a1", EVIL, NOW)
+        there.engine.trouble = EVIL
+        there.engine.shown = [
+            ProviderView(
+                provider="gmail",
+                sites=1,
+                waiting=81_234,
+                sessions=20,
+                delivered=512_000,
+                deferred=210,
+                bounced=3120,
+                why="20 sessions are open",
+            )
+        ]
+        page = await there.client.get("/")
+        for said in ("81,234", "512,000", "20 sessions are open", "*.example.org", "source:a1"):
+            assert said in page.text
+        assert page.text.count("<script") == 1  # our own file
+        assert page.text.count("&lt;script&gt;alert(1)") >= 4
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert not re.search(r'(?:src|href|action)="(?:https?:)?//', page.text)
+        assert not re.search(r"\sstyle=|\son\w+=", page.text)
+
+
+async def test_a_job_says_what_failed_and_what_to_do(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        job = await there.job("sale", [f"u{n}@x.example" for n in range(5)])
+        gone = attempt(550, f"5.1.1 no such user {EVIL}", "bad_mailbox")
+        slow = attempt(421, "4.7.28 unusual rate", "rate_limited")
+        fine = attempt(250, "ok", "")
+        await there.settle(
+            job,
+            [
+                lambda one: Settlement(one, State.BOUNCED, attempt=gone),
+                lambda one: Settlement(one, State.BOUNCED, attempt=gone),
+                lambda one: Settlement(one, State.READY, NOW + 60, attempt=slow),
+                lambda one: Settlement(one, State.DELIVERED, attempt=fine),
+            ],
+        )
+        for language, remedy in (("en", "suppressed and not mailed"), ("ja", "今後送信しません")):
+            page = await there.client.get(f"/jobs/{job.id}?lang={language}")
+            assert "bad_mailbox" in page.text
+            assert remedy in page.text
+            assert "rate_limited" in page.text
+            assert "<script>alert" not in page.text
+        failures = await there.client.get("/v1/jobs/sale/failures", headers=there.bearer("read"))
+        assert [(one["class"], one["fate"], one["number"]) for one in failures.json()] == [
+            ("bad_mailbox", "bounced", 2),
+            ("rate_limited", "deferred", 1),
+        ]
+        assert (await there.client.get("/jobs/none")).status_code == 404
+
+
+async def test_buttons(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        job = await there.job("sale", ["a@x.example"])
+        form = {"csrf": await csrf(there)}
+        for act, state in (("pause", "paused"), ("resume", "open"), ("cancel", "cancelled")):
+            answer = await there.client.post(f"/jobs/{job.id}/{act}", data=form)
+            assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job.id}")
+            assert (await there.queue.job(job.id)).state == state
+        assert (await there.client.post(f"/jobs/{job.id}/pause", data=form)).status_code == 409
+        assert (await there.client.post(f"/jobs/{job.id}/explode", data=form)).status_code == 404
+        more = {**form, "pattern": "*.example.org", "reason": "why"}
+        answer = await there.client.post("/suspensions", data=more)
+        assert answer.headers["location"] == "/queue"
+        assert [one.pattern for one in await there.queue.suspensions()] == ["*.example.org"]
+        more = {**form, "pattern": "*.example.org", "act": "lift", "back": "//evil.example"}
+        answer = await there.client.post("/suspensions", data=more)
+        assert answer.headers["location"] == "/queue"
+        assert await there.queue.suspensions() == []
+        answer = await there.client.post("/reputation", data={**form, "scope": "set:none"})
+        assert answer.status_code == 404
+
+
+async def test_forms_of_other_sites_do_nothing(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        job = await there.job("sale", ["a@x.example"])
+        genuine = await csrf(there)
+        async with there.another() as other:
+            await other.post("/login", data={"token": there.secrets["admin"]})
+            found = re.search(r'name="csrf" value="([^"]+)"', (await other.get("/")).text)
+            assert found is not None
+            strange = found[1]
+        path = f"/jobs/{job.id}/cancel"
+        for wrong in ("", "x", strange, genuine[:-1]):
+            answer = await there.client.post(path, data={"csrf": wrong})
+            assert answer.status_code == 403
+        answer = await there.client.post(
+            path, data={"csrf": genuine}, headers={"sec-fetch-site": "cross-site"}
+        )
+        assert answer.status_code == 403
+        # A bearer token is no session, and a session is no bearer token.
+        assert (await there.client.get("/v1/status")).status_code == 401
+        answer = await there.client.post(
+            "/login", data={"token": "x"}, headers={"sec-fetch-site": "cross-site"}
+        )
+        assert answer.status_code == 403
+        assert (await there.queue.job(job.id)).state == "open"
+
+
+async def test_who_may_only_read_has_no_buttons(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there, "read")
+        job = await there.job("sale", ["a@x.example"])
+        await there.queue.suspend("x.example", None, "", NOW)
+        for path in ("/", f"/jobs/{job.id}", "/queue"):
+            page = (await there.client.get(path)).text
+            assert re.findall(r'method="post" action="([^"]+)"', page) == ["/logout"], path
+        form = {"csrf": await csrf(there)}
+        answer = await there.client.post(f"/jobs/{job.id}/cancel", data=form)
+        assert answer.status_code == 403
+        assert (await there.queue.job(job.id)).state == "open"
+
+
+async def test_files(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        for name, kind in (("dashboard.js", "text/javascript"), ("dashboard.css", "text/css")):
+            answer = await there.client.get(f"/static/{name}")
+            assert answer.headers["content-type"].startswith(kind)
+            assert "http" not in answer.text
+        for name in ("words.py", "..%2fwords.py", "base.html"):
+            assert (await there.client.get(f"/static/{name}")).status_code == 404
+
+
+async def test_estimates_and_bars(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await there.job("sale", [f"u{n}@x.example" for n in range(100)])
+        answer = await there.client.get("/v1/jobs/sale", headers=there.bearer("read"))
+        assert answer.json()["total"] == 100
+        from ekiden.control.views import job_view  # noqa: PLC0415 - for this test alone
+
+        view = job_view(await there.queue.job("sale"))
+        assert job_shown(view, NOW).left is None  # nothing was tried yet
+        assert segments(view) == []
+
+
+def test_lengths() -> None:
+    assert [length_of(one, ENGLISH) for one in (None, 0.0, 90.0, 7000.0, 7300.0, 2e5)] == [
+        "–", "1 s", "90 s", "117 min", "2 h", "2 d",
+    ]  # fmt: skip
+    assert length_of(240.0, JAPANESE) == "4分"
+
+
+@pytest.mark.parametrize(
+    ("fate", "action", "key"),
+    [
+        ("bounced", "fix_sender", "remedy_fix_sender"),
+        ("deferred", "", "remedy_other"),
+        ("held", "retry_later", "remedy_held"),
+    ],
+)
+def test_what_to_do(fate: str, action: str, key: str) -> None:
+    failure = FailureView(
+        fate=fate, klass="", rule="", number=1, code=0, reply="", meaning="", action=action,
+        remedy="",
+    )  # fmt: skip
+    assert remedy_key(failure) == key
+    assert key in ENGLISH
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert ENGLISH.keys() == JAPANESE.keys()
+    for key, phrase in ENGLISH.items():
+        fields = sorted(part.partition("}")[0] for part in phrase.split("{")[1:])
+        assert fields == sorted(p.partition("}")[0] for p in JAPANESE[key].split("{")[1:]), key
