@@ -5,16 +5,19 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from commands import Run, beside, runner
 from ekiden import settings
-from ekiden.config import Config, load
+from ekiden.config import BadConfigError, Config, load
 from ekiden.control.pacing_service import PacingAnswers
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
 from ekiden.lists.suppression import Suppressions
+from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
+from ekiden.shaping.hours import Hours
 from ekiden.shaping.ramps import OTHER, Ramps
 from ekiden.store.database import Database
 from stage import Stage
@@ -175,3 +178,50 @@ async def test_a_cold_source_sends_its_allowance_and_says_why_the_rest_waits(
             await until(stage.result("job").exists)
     assert before <= 2
     assert sent(stage) == 6
+
+
+def test_hours_show_windows_and_what_was_learned(command: Run, config: Config) -> None:
+    async def learn() -> None:
+        hours = Hours()
+        for number in range(100):
+            hours.note("gmail", 1_772_452_800.0, deferred=number < 7)  # 12:00 UTC
+        database = await Database.open(config.queue.path)
+        kept = {name: msgspec.json.encode(one).decode() for name, one in hours.states().items()}
+        await Queue(database).remember(Kind.HOURS, kept, 1_772_452_800.0)
+        await database.close()
+
+    asyncio.run(learn())
+    rows = {row[0]: row for row in command("hours").rows}
+    assert "*:00-*:05 (Asia/Tokyo) at docomo" in rows["docomo"][1]
+    assert rows["gmail"][4:][12] == "7%"
+    assert OTHER not in rows
+    every = command("hours", "--all").rows
+    assert len(every) == len(settings.pacing_facts(config).providers)
+    view = next(one for one in command("hours", "--json").json if one["provider"] == "gmail")
+    assert view["hours"][12] == {"hour": 12, "tried": 100, "deferred": 0.07}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[hours]\nbulk = ["12-13"]', "expected times such as"),
+        ('[hours]\nbulk = ["00:00-24:00"]', "leaves no minute of the day"),
+        ('[hours]\ntime_zone = "Mars/Olympus"', "expected a time zone"),
+        ('[warmup]\nhours = "22:00-07:00"', "one span within a day"),
+        ("[warmup]\nhold_bounces = 0.2", "is below hold_bounces"),
+        ('[[warmup.plan]]\nname = "p"\ndays = [5, 5]', "must rise"),
+        ('[[warmup.plan]]\nname = "p"\nstart = 50\nend = 10', "less than the start"),
+    ],
+)
+def test_wrong_settings_are_refused_by_their_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadConfigError, match=words):
+        load(path)
+
+
+def test_the_operators_windows_take_the_place_of_the_profiles(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[[hours.provider]]\nprovider = "yahoo"\n', encoding="utf-8")
+    avoided = settings.hours(load(path)).avoided
+    assert [one.provider for one in avoided if one.bulk] == ["docomo"]

@@ -104,7 +104,7 @@ host = "a b"
 tls = "requird"
 [[dkim.key]]
 domain = "example.com"
-[bogus]
+[bounces]
 [dns]
 nameservers = ["127.0.0.1:53", "127.0.0.1:99999"]
 [queue]
@@ -139,7 +139,7 @@ rotate = "1kB"
             ':13: dkim.key[1]: the key "file" is missing'
             " -- The private key (PEM, RSA or Ed25519), readable by the daemon's user alone."
         ),
-        ':15: bogus: there is no such key -- did you mean "bounce"?',
+        ':15: bounces: there is no such key -- did you mean "bounce"?',
         (
             ":17: dns.nameservers[2]: expected an address with or without port,"
             ' such as "127.0.0.1:53", got "127.0.0.1:99999"'

@@ -131,6 +131,7 @@ class App:
         self.identities = Identities(database)
         self.templates = Library(database)
         self.scheduler = Scheduler(settings.scheduling(config), jitter=random.random)
+        self.scheduler.set_hours(settings.hours(config), self.clock.now())
         self._jobs: dict[int, JobFacts] = {}
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
@@ -269,6 +270,7 @@ class App:
             settings.pacing_facts(config),
             self.clock.now,
             ramps=self.warming.ramps,
+            hours=self.scheduler.hours,
             changed=self.ramps_changed,
         )
         answers = Control(
@@ -580,6 +582,7 @@ class App:
         self.config = config
         self.holds.set_sources()
         self.scheduler.set_caps(settings.scheduling(config).caps)
+        self.scheduler.set_hours(pacing.hours, self.clock.now())
         self.warming.reconfigure(pacing.warmup)
         self.pacing.reconfigure(pacing)
         self.holds.look_at_all()

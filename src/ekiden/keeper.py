@@ -59,6 +59,7 @@ class Keeper:
         scheduler.counting.recall(await self._read(Kind.COUNT, Counts))
         self._ramps.recall(await self._read(Kind.RAMP, RampState))
         scheduler.roads.warm_up(self._ramps, self._now())
+        scheduler.hours.recall(await self._read(Kind.HOURS, list[list[float]]))
 
     async def run(self) -> None:
         """Write the counts that move, until cancelled."""
@@ -83,6 +84,9 @@ class Keeper:
         if gone:
             await self._queue.unremember(Kind.ROAD, sorted(gone))
         self._roads = frozenset(roads)
+        hours = scheduler.hours
+        learned, hours.moved = hours.states(sorted(hours.moved)), set()
+        await self._queue.remember(Kind.HOURS, _encoded(learned), now)
         await self.save_counts()
 
     async def save_counts(self) -> None:

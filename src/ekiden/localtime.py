@@ -133,7 +133,7 @@ def zone(name: str) -> tzinfo:
         return UTC  # also on a machine without the database
     try:
         return ZoneInfo(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             'expected a time zone that this machine knows (package tzdata), such as "Asia/Tokyo"'
         ) from error

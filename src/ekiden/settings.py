@@ -10,6 +10,7 @@ import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ekiden import limits
@@ -44,6 +45,7 @@ from ekiden.networks import AddressPolicy
 from ekiden.queue.model import Priority
 from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.hours import Avoided, HoursOptions
 from ekiden.shaping.plans import Plan, geometric, shipped
 from ekiden.shaping.providers import Providers
 from ekiden.shaping.ramps import OTHER, Assigned, WarmupOptions
@@ -623,4 +625,25 @@ def pacing_facts(config: Config) -> PacingFacts:
         sources=tuple(one.name for one in source_facts(config)),
         providers=(*(one.name for one in Providers.load()), OTHER),
         warmup=warmup(config),
+        hours=hours(config),
+    )
+
+
+def hours(config: Config) -> HoursOptions:
+    """Return when not to send: for all, by the operator's word for a provider, by its profile."""
+    one = config.hours
+    avoided = [Avoided("*", one.bulk, one.transactional, zone(one.time_zone), one.time_zone)]
+    for each in one.providers:
+        name = each.time_zone or one.time_zone
+        avoided.append(Avoided(each.provider, each.bulk, each.transactional, zone(name), name))
+    for provider in Providers.load():
+        said = provider.avoid
+        own = [each for each in one.providers if fnmatchcase(provider.name, each.provider)]
+        if said is not None and not own:
+            place = zone(said.time_zone)
+            avoided.append(
+                Avoided(provider.name, said.bulk, said.transactional, place, said.time_zone)
+            )
+    return HoursOptions(
+        tuple(avoided), zone(one.time_zone), one.smooth, one.jitter, prefer=one.prefer
     )

@@ -1,7 +1,7 @@
 """Warm-ups in the running daemon: what comes back goes to the ramps, what they decide is told.
 
 ```
-settled deliveries, blocks -> ramps (in the scheduler)       days that end -> log, alert event
+settled deliveries, blocks -> ramps, hours (scheduler)       days that end -> log, alert event
 bounces and complaints that come later (queue) ->            states that move -> queue (Keeper)
 ```
 
@@ -79,6 +79,7 @@ class Warming:
             deferred = one.state in {State.READY, State.EXPIRED}
             seen = Evidence(tried=1, deferred=int(deferred), bounced=int(bounced))
             self.ramps.note(attempt.source, provider, seen)
+            self._scheduler.hours.note(provider, attempt.at, deferred=deferred)
 
     def blocked(self, source: str, site: str) -> None:
         """Learn that a site refuses a source for its reputation."""

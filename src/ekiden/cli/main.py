@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "inbound",
     "reputation",
     "warmup",
+    "hours",
     "submit",
     "config",
     "shaping",

@@ -39,6 +39,7 @@ def check(config: Config) -> Iterator[Found]:
     yield from _web(config)
     yield from _events(config)
     yield from _warmup(config)
+    yield from _hours(config)
     if len(str(config.control.socket).encode()) > SOCKET_PATH_BYTES:
         yield Found(
             ("control", "socket"),
@@ -194,6 +195,10 @@ def _web(config: Config) -> Iterator[Found]:
 
 def _warmup(config: Config) -> Iterator[Found]:
     warmup = config.warmup
+    for key, value in (("hours", warmup.hours), ("time_zone", warmup.time_zone)):
+        if not value:
+            yield Found(("warmup", key), "is empty")
+            return
     yield from _unique("plan", "name", (plan.name for plan in warmup.plans))
     if Span.parse(warmup.hours).end > MINUTES or warmup.hours.startswith("*"):
         what = "sending hours are one span within a day"
@@ -207,6 +212,21 @@ def _warmup(config: Config) -> Iterator[Found]:
     for kind in ("deferrals", "bounces", "complaints", "blocks"):
         if getattr(warmup, f"back_{kind}") < getattr(warmup, f"hold_{kind}"):
             yield Found(("warmup", f"back_{kind}"), f"is below hold_{kind}")
+
+
+def _hours(config: Config) -> Iterator[Found]:
+    hours = config.hours
+    places: list[tuple[Path, tuple[str, ...], tuple[str, ...]]]
+    places = [(("hours",), hours.bulk, hours.transactional)]
+    places += [
+        (("hours", "provider", at), one.bulk, one.transactional)
+        for at, one in enumerate(hours.providers)
+    ]
+    for path, bulk, transactional in places:
+        for key, spans in (("bulk", bulk), ("transactional", transactional)):
+            if len(set().union(*(Span.parse(span).minutes() for span in spans))) == MINUTES:
+                what = "leaves no minute of the day"
+                yield Found((*path, key), what, "to send nothing there: ekiden suspend")
 
 
 def _wrong_url(url: str) -> str:

@@ -159,7 +159,7 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
         return _ip(value, type_)
     if key.unit == "pattern" and (wrong := wrong_pattern(value)):
         raise WrongValueError(f"{wrong}, got {show(value)}")
-    if key.unit in _CLOCK:
+    if key.unit in _CLOCK and value:
         _parsed(value, _CLOCK[key.unit])
     if key.unit == "host" and value and not is_host(value):
         raise WrongValueError(f"expected a host name, got {show(value)}")

@@ -32,7 +32,7 @@ from ekiden.config.sending import (
     Source,
     Tls,
 )
-from ekiden.config.warming import Warmup
+from ekiden.config.warming import HoursSettings, Warmup
 from ekiden.config.web import TrackingSettings, Web
 
 _DAY = 86_400.0
@@ -315,6 +315,7 @@ class Config(
     limits: Annotated[Limits, Key("How much at once.")] = Limits()
     paths: Annotated[Paths, Key("How each path finds its pace.")] = Paths()
     warmup: Annotated[Warmup, Key("How cold sources begin.")] = Warmup()
+    hours: Annotated[HoursSettings, Key("When not to send.")] = HoursSettings()
     sources: Annotated[tuple[Source, ...], Key("Addresses it leaves from.")] = ()
     pools: Annotated[tuple[Pool, ...], Key("Sets of sources.")] = ()
     routes: Annotated[tuple[Route, ...], Key("Where it goes instead of the MX.")] = ()

@@ -1,4 +1,4 @@
-"""What can be asked about pacing: warm-ups."""
+"""What can be asked about pacing: warm-ups, hours."""
 
 from typing import Any, ClassVar
 
@@ -78,7 +78,35 @@ class SkipWarmup(Question[list[WarmupView]], frozen=True):
     stage: int | None = None  # from 1; None: it is warm
 
 
+class HourShare(msgspec.Struct, frozen=True):
+    """What was learned of an hour of the day; `deferred` is a share, null for too few attempts."""
+
+    hour: int
+    tried: int
+    deferred: float | None
+
+
+class HoursView(msgspec.Struct, frozen=True):
+    """One provider's hours. `bulk` and `transactional` are the windows in words, "" for none.
+
+    `bulk_from` and `transactional_from` say when mail may begin, null: now.
+    """
+
+    provider: str
+    bulk: str
+    transactional: str
+    bulk_from: float | None
+    transactional_from: float | None
+    hours: tuple[HourShare, ...]
+
+
+class ShowHours(Question[list[HoursView]], frozen=True):
+    """When mail does not begin at each provider, and the deferrals by hour of the day."""
+
+    method: ClassVar[str] = "hours"
+
+
 PACING_REQUESTS: dict[str, type[Any]] = {
-    kind.method: kind for kind in (Warmups, StartWarmup, HoldWarmup, SkipWarmup)
+    kind.method: kind for kind in (Warmups, StartWarmup, HoldWarmup, SkipWarmup, ShowHours)
 }
 """By method, for the wire."""

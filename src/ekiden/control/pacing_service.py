@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from ekiden.control import pacing_requests as asked
-from ekiden.control.pacing_requests import DayView, WarmupView
+from ekiden.control.pacing_requests import DayView, HourShare, HoursView, WarmupView
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
-from ekiden.shaping.ramps import Ramps, WarmupOptions
+from ekiden.shaping.hours import Hours, HoursOptions, HourView
+from ekiden.shaping.ramps import OTHER, Ramps, WarmupOptions
 from ekiden.shaping.warmup import DayRecord, RampState, RampView
 from ekiden.text import printable
 
@@ -29,11 +30,13 @@ class PacingFacts:
         sources: The names of the sources.
         providers: The names of the providers, `OTHER` among them.
         warmup: How sources are warmed up.
+        hours: When not to send.
     """
 
     sources: tuple[str, ...]
     providers: tuple[str, ...]
     warmup: WarmupOptions
+    hours: HoursOptions
 
 
 class PacingAnswers:
@@ -44,6 +47,7 @@ class PacingAnswers:
         facts: From the configuration.
         clock: UNIX seconds.
         ramps: Those of the running daemon; None when none runs.
+        hours: Likewise.
         changed: Hears that a ramp was moved.
     """
 
@@ -54,12 +58,14 @@ class PacingAnswers:
         clock: Callable[[], float],
         *,
         ramps: Ramps | None = None,
+        hours: Hours | None = None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._queue = queue
         self._facts = facts
         self._clock = clock
         self._ramps = ramps
+        self._hours = hours
         self._changed = changed
 
     def reconfigure(self, facts: PacingFacts) -> None:
@@ -73,6 +79,7 @@ class PacingAnswers:
             asked.StartWarmup: self._start,
             asked.HoldWarmup: self._hold,
             asked.SkipWarmup: self._skip,
+            asked.ShowHours: self._show_hours,
         }
 
     async def _warmups(self, _: asked.Warmups) -> list[WarmupView]:
@@ -109,6 +116,19 @@ class PacingAnswers:
         ramps.recall(states)
         ramps.came_back(await self._queue.came_back())
         return ramps
+
+    async def _show_hours(self, _: asked.ShowHours) -> list[HoursView]:
+        hours, now = self._hours, self._clock()
+        if hours is None:
+            hours = Hours(self._facts.hours)
+            kept = await self._queue.remembered(Kind.HOURS)
+            decoder = msgspec.json.Decoder(list[list[float]])
+            hours.recall({name: decoder.decode(text) for name, text in kept.items()})
+        learned = hours.views()
+        return [
+            _hours_view(hours, provider, learned.get(provider, []), now)
+            for provider in self._facts.providers
+        ]
 
     def _meant(self, source: str, provider: str) -> tuple[str, ...]:
         """Return the providers that are meant.
@@ -159,6 +179,19 @@ def _view(one: RampView) -> WarmupView:
         last=one.last,
         ends=one.ends,
         days=tuple(map(_day, one.days)),
+    )
+
+
+def _hours_view(hours: Hours, provider: str, learned: list[HourView], now: float) -> HoursView:
+    name = "" if provider == OTHER else provider
+    bulk, urgent = (hours.opens_at(name, rank, now) for rank in (1, 0))
+    return HoursView(
+        provider=provider,
+        bulk=hours.avoided(name, 1),
+        transactional=hours.avoided(name, 0),
+        bulk_from=bulk if bulk > now else None,
+        transactional_from=urgent if urgent > now else None,
+        hours=tuple(HourShare(one.hour, round(one.tried), one.share) for one in learned),
     )
 
 

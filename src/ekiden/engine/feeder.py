@@ -54,6 +54,8 @@ class Feeder:
                 cursor.after = min(cursor.after, (back - _MARGIN, 0))
         taken = 0
         for cursor in self._cursors:
+            if not self._scheduler.takes(cursor.priority, now):
+                continue
             taken += await self._offer_from(cursor, now)
         return taken
 

@@ -47,8 +47,9 @@ from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session
 from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
-from ekiden.queue.model import JobFacts, LaneFacts, Waiting
+from ekiden.queue.model import JobFacts, LaneFacts, Priority, Waiting
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.hours import Hours, HoursOptions
 from ekiden.shaping.window import NEVER, Lesson
 
 REFUSE_AT_ONCE: Final = 200  # ids of a dead destination in one `Refuse`
@@ -161,11 +162,13 @@ class Scheduler:
         """
         state = self._state
         job = state.jobs.get(facts.id)
+        delay = state.delay_of(facts)
         if job is None:
-            state.jobs[facts.id] = Job(facts)
+            state.jobs[facts.id] = job = Job(facts)
+            job.change(facts, delay)
             return
         moved = (facts.pool, facts.priority) != (job.facts.pool, job.facts.priority)
-        job.change(facts)
+        job.change(facts, delay)
         if not job.open():
             self._drop_lanes(job)
         elif moved:
@@ -186,6 +189,26 @@ class Scheduler:
     def _drop_lanes(self, job: Job) -> None:
         for lane in list(job.lanes.values()):
             self._state.drop(lane, None, tell=False)
+
+    def set_hours(self, options: HoursOptions, now: float) -> None:
+        """Take over other windows of the clock; what was learned of hours stays."""
+        state = self._state
+        state.hours.set_options(options)
+        for job in state.jobs.values():
+            job.change(job.facts, state.delay_of(job.facts))
+            state.unstick_job(job)
+        for site in state.sites.values():
+            state.poke_all(site)
+            state.set_timer(site, now)
+
+    @property
+    def hours(self) -> Hours:
+        """When mail may begin, and what was learned of the hours of the day."""
+        return self._state.hours
+
+    def takes(self, priority: Priority, now: float) -> bool:
+        """Whether lanes of a priority are worth offering: by the clock, for all providers."""
+        return self._state.hours.opens_at("", 0 if priority == 0 else 1, now) <= now
 
     def lane_room(self) -> int:
         """Return how many more lanes fit into memory."""
@@ -222,7 +245,7 @@ class Scheduler:
         destination = state.destinations.get(name)
         suspended = NEVER if destination is None else destination.until
         not_found = state.trouble.get(name, (NEVER, ""))[0]
-        return max(job.facts.send_at, not_found, min(suspended, now + SUSPENDED_PARK))
+        return max(job.begins_at, not_found, min(suspended, now + SUSPENDED_PARK))
 
     def _new_lane(self, facts: LaneFacts, job: Job, now: float) -> Lane:
         state = self._state

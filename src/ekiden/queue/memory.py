@@ -26,12 +26,14 @@ class Kind(StrEnum):
     ROAD = "road"  # what is known of a source at a provider
     COUNT = "count"  # what a scope counted of its hours and days
     RAMP = "ramp"  # a source's warm-up at a provider
+    HOURS = "hours"  # deferrals of a provider by hour of the day
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
 
 
 FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.PATH: 30 * _DAY,
     Kind.ROAD: 30 * _DAY,
+    Kind.HOURS: 90 * _DAY,
     Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
 }
 

@@ -13,12 +13,31 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ekiden.errors import ConfigError
+from ekiden.localtime import Span, zone
 from ekiden.shaping.caps import Rate
 from ekiden.shaping.layers import KEYS, Layer, LimitSet
 
 OURS: Final = "ours"  # how the source of a value begins that no provider published
 _TLS: Final = frozenset({"opportunistic", "required", "off"})
-_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits"})
+_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits", "avoid"})
+_AVOID: Final = frozenset({"bulk", "transactional", "time_zone", "source"})
+
+
+@dataclass(frozen=True, slots=True)
+class Avoid:
+    """When mail should not begin at a provider.
+
+    Args:
+        bulk: Clock times for bulk mail ("*:00-*:05").
+        transactional: The same for transactional mail.
+        time_zone: Whose clock.
+        source: Where it was read; begins with "ours" where nobody says.
+    """
+
+    bulk: tuple[str, ...]
+    transactional: tuple[str, ...]
+    time_zone: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +52,7 @@ class Provider:
         limits: What it asks.
         sources: Where each limit was read, by key; it begins with "ours" where nobody says.
         notes: What an operator should know.
+        avoid: When mail should not begin there.
     """
 
     name: str
@@ -42,6 +62,7 @@ class Provider:
     limits: LimitSet = LimitSet()  # noqa: RUF009  frozen, without state
     sources: tuple[tuple[str, str], ...] = ()
     notes: str = ""
+    avoid: Avoid | None = None
 
     def has_host(self, host: str) -> bool:
         """Whether an MX host is one of its own."""
@@ -127,6 +148,7 @@ def _over(base: Provider, own: Provider) -> Provider:
         limits=replace(base.limits, **said),
         sources=tuple({**dict(base.sources), **dict(own.sources)}.items()),
         notes=own.notes or base.notes,
+        avoid=own.avoid or base.avoid,
     )
 
 
@@ -155,7 +177,30 @@ def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
         limits=LimitSet(**values),
         sources=tuple(sources),
         notes=table.get("notes", "").strip(),
+        avoid=_avoid(table["avoid"], place) if "avoid" in table else None,
     )
+
+
+def _avoid(table: Any, where: str) -> Avoid:
+    if not isinstance(table, Mapping) or not set(table) <= _AVOID or "source" not in table:
+        raise ConfigError(
+            f"avoid has {', '.join(sorted(_AVOID))}",
+            where=where,
+            remedy='say where it comes from; "ours" when nobody published it',
+        )
+    found = Avoid(
+        tuple(table.get("bulk", ())),
+        tuple(table.get("transactional", ())),
+        table.get("time_zone", "UTC"),
+        str(table["source"]),
+    )
+    try:
+        for text in (*found.bulk, *found.transactional):
+            Span.parse(text)
+        zone(found.time_zone)
+    except ValueError as error:
+        raise ConfigError(str(error), where=f"{where}, avoid") from error
+    return found
 
 
 def _limit(key: str, entry: Any, where: str) -> tuple[Any, str]:

@@ -8,6 +8,7 @@ from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Si
 from ekiden.engine.schedule.state import State
 from ekiden.queue.model import JobState
 from ekiden.shaping.ramps import OTHER
+from ekiden.shaping.window import NEVER
 
 Reason = tuple[str, float]
 
@@ -120,6 +121,9 @@ def why(state: State, name: str, now: float) -> Reason:
     when it is not held up at all.
     """
     destination = state.destinations.get(name)
+    every = state.hours.because("", 1, now)
+    if destination is None and every is not None and name not in state.trouble:
+        return every
     if destination is None:
         until, reason = state.trouble.get(name, (now, NOTHING_DUE))
         return reason, until
@@ -128,8 +132,15 @@ def why(state: State, name: str, now: float) -> Reason:
     if destination.site is None:
         return "its MX hosts are being looked up", FOREVER
     if not destination.lanes:
-        return _put_aside(destination.site, now) or (NOTHING_DUE, now)
-    jobs = [_job_closed(lane.job, now) for lane in destination.lanes.values()]
+        aside = _put_aside(destination.site, now) or _hours_closed(state, destination.site, 1, now)
+        return aside or (NOTHING_DUE, now)
+    site = destination.site
+    jobs = [
+        _job_closed(lane.job, now)
+        or _hours_closed(state, site, lane.job.rank, now)
+        or _better_hour(state, site, lane.job, now)
+        for lane in destination.lanes.values()
+    ]
     shut = [reason for reason in jobs if reason is not None]
     if len(shut) == len(jobs):
         return min(shut, key=_when)
@@ -155,6 +166,24 @@ def _within(destination: Destination, now: float) -> Reason | None:
     if meter is not None and (at := meter.ready_at(now)) > now:
         return f"messages of {destination} are limited to {meter.binding(now)}", at
     return None
+
+
+def _hours_closed(state: State, site: Site, rank: int, now: float) -> Reason | None:
+    """Return why mail of a rank waits for the clock at a site."""
+    provider = "" if site.provider is None else site.provider.name
+    closed = state.hours.because(provider, rank, now)
+    if closed is not None or rank == 0:
+        return closed
+    at = NEVER if site.sessions else state.hours.smoothed(provider, site.name, now)
+    return (f"bulk to {site} begins a little after the hour", at) if at > now else None
+
+
+def _better_hour(state: State, site: Site, job: Job, now: float) -> Reason | None:
+    if job.rank == 0 or site.provider is None:
+        return None
+    provider = site.provider.name
+    at = state.hours.better_at(provider, now, job.facts.deliver_by)
+    return (state.hours.words(provider, now), at) if at > now else None
 
 
 def _put_aside(site: Site, now: float) -> Reason | None:
@@ -210,8 +239,8 @@ def _job_closed(job: Job, now: float) -> Reason | None:
         return f"job {facts.name} is {facts.state}", FOREVER
     if facts.expires_at <= now:
         return f"job {facts.name} has expired", now
-    if facts.send_at > now:
-        return f"job {facts.name} begins later (send_at)", facts.send_at
+    if job.begins_at > now:
+        return f"job {facts.name} begins later (send_at)", job.begins_at
     if job.from_at > now:
         pace = facts.pace
         words = f"{pace.messages}, then wait {pace.seconds:g} s" if pace else ""

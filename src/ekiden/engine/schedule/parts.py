@@ -407,7 +407,17 @@ class Destination(Scope):
 class Job:
     """One submission: when it may send, and its lanes."""
 
-    __slots__ = ("facts", "from_at", "lanes", "paced_until", "rank", "sent", "stuck", "timer")
+    __slots__ = (
+        "delay",
+        "facts",
+        "from_at",
+        "lanes",
+        "paced_until",
+        "rank",
+        "sent",
+        "stuck",
+        "timer",
+    )
 
     def __init__(self, facts: JobFacts) -> None:
         self.facts = facts
@@ -417,15 +427,22 @@ class Job:
         self.sent = 0  # in the present round of its pace
         self.paced_until = NEVER
         self.from_at = facts.send_at  # not before; the later of send_at and the pace
+        self.delay = 0.0  # seconds by which a scheduled start is put off
         self.timer = FOREVER
 
-    def change(self, facts: JobFacts) -> None:
-        """Take over new facts."""
+    def change(self, facts: JobFacts, delay: float) -> None:
+        """Take over new facts, and how far its scheduled start is put off."""
         if facts.pace != self.facts.pace:
             self.sent, self.paced_until = 0, NEVER
         self.facts = facts
+        self.delay = delay
         self.rank = 0 if facts.priority == 0 else 1
-        self.from_at = max(facts.send_at, self.paced_until)
+        self.from_at = max(self.begins_at, self.paced_until)
+
+    @property
+    def begins_at(self) -> float:
+        """When it begins at the earliest."""
+        return self.facts.send_at + self.delay
 
     def open(self) -> bool:
         """Whether people want it sent at all."""
@@ -440,7 +457,7 @@ class Job:
         if self.sent >= pace.messages:
             self.sent = 0
             self.paced_until = now + pace.seconds
-            self.from_at = max(self.facts.send_at, self.paced_until)
+            self.from_at = max(self.begins_at, self.paced_until)
 
 
 class Lane:

@@ -23,7 +23,9 @@ def next_session(state: State, now: float) -> Action | None:
     work.held_until = NEVER
     action: Action | None = None
     waits_at: Gate | None = None
-    if work.idle and work.rings[rank]:
+    if work.rings[rank] and (at := _hours(state, work, rank, now)) > now:
+        _wait_for_hours(state, work, rank, at, now)
+    elif work.idle and work.rings[rank]:
         session = next(iter(work.idle.values()))
         state.not_idle(session)
         action = Wake(session.id)
@@ -38,6 +40,22 @@ def next_session(state: State, now: float) -> Action | None:
     _pass_on(state, work, waits_at, now)
     state.tidy(work)
     return action
+
+
+def _hours(state: State, work: Work, rank: int, now: float) -> float:
+    """Return when mail of a rank may begin at a work's site by the clock."""
+    site = work.site
+    provider = "" if site.provider is None else site.provider.name
+    at = state.hours.opens_at(provider, rank, now)
+    if at <= now and rank == 1 and work.sessions == 0:
+        return state.hours.smoothed(provider, site.name, now)
+    return at
+
+
+def _wait_for_hours(state: State, work: Work, rank: int, at: float, now: float) -> None:
+    state.work_at_gate(work, rank, work.site, at)
+    if now + state.options.park_after < at:
+        state.park_rank(work, rank, at)
 
 
 def _wants(state: State, work: Work, rank: int) -> bool:

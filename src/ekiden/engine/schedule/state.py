@@ -40,8 +40,9 @@ from ekiden.engine.schedule.parts import (
     Source,
     Work,
 )
-from ekiden.queue.model import Waiting
+from ekiden.queue.model import JobFacts, Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.hours import Hours
 from ekiden.shaping.ramps import OTHER, Ramps
 from ekiden.shaping.window import NEVER
 
@@ -78,6 +79,7 @@ class State:
         self.suspensions: dict[str, tuple[float, str]] = {}
         self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
         self.ramps: Ramps | None = None  # all warm-ups
+        self.hours = Hours()
         self.backlog: dict[str, int] = {}  # bulk that waits, by provider, as of backlog_at
         self.backlog_at = NEVER
         self.roads_learned: dict[str, RoadLearned] = {}  # of roads not in memory
@@ -392,6 +394,12 @@ class State:
             destination.asked = True
             self.unresolved.append(destination)
 
+    def delay_of(self, facts: JobFacts) -> float:
+        """Return how far the scheduled start of a job is put off: bulk only."""
+        if facts.priority == 0:
+            return 0.0
+        return self.hours.delay(facts.uid, facts.created_at, facts.send_at, facts.deliver_by)
+
     # --- Lanes ------------------------------------------------------------------------------------
 
     def attach(self, lane: Lane, now: float) -> None:
@@ -474,6 +482,12 @@ class State:
         """Let the lanes of a work that cannot move give their places to others."""
         work.held_until = until
         for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
+            self.drop(lane, until)
+
+    def park_rank(self, work: Work, rank: int, until: float) -> None:
+        """Let the lanes of one rank give their places to others; the other rank goes on."""
+        shares = [share for share in work.shares.values() if share.rank == rank]
+        for lane in [lane for share in shares for lane in share.members.values()]:
             self.drop(lane, until)
 
     # --- The hand ---------------------------------------------------------------------------------

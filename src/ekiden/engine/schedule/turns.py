@@ -16,7 +16,11 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
     """Return the lane whose turn it is at a session, None when nothing can go now."""
     urgent, bulk = work.rings
     first = 0 if urgent and (not bulk or work.turn < state.options.bulk_turns - 1) else 1
+    provider = "" if work.site.provider is None else work.site.provider.name
+    shut = [state.hours.opens_at(provider, rank, now) > now for rank in (0, 1)]
     for rank in (first, 1 - first):
+        if shut[rank]:
+            continue
         lane = lane_of_rank(state, work, rank, session, now)
         if lane is not None:
             if rank == 1:
@@ -24,7 +28,7 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
             elif bulk:
                 work.turn += 1
             return lane
-    return _lane_held_up(session, work, now)
+    return _lane_held_up(session, work, shut, now)
 
 
 def lane_of_rank(
@@ -45,8 +49,14 @@ def lane_of_rank(
         job = share.job
         if not job.from_at <= now < job.facts.expires_at:
             ring.popleft()
-            _set_aside(state, share, job, now)
+            _set_aside(state, share, job, job.from_at, now)
             continue
+        if job.facts.deliver_by is not None and rank == 1:
+            better = _better_hour(state, work, job, now)
+            if better > now:
+                ring.popleft()
+                _set_aside(state, share, job, better, now)
+                continue
         lane = _lane_of_share(state, share, session, now)
         if lane is not None:
             ring.rotate(-1)
@@ -93,7 +103,7 @@ def opens_at(destination: Destination, session: Session | None, now: float) -> f
     return at
 
 
-def _lane_held_up(session: Session, work: Work, now: float) -> Lane | None:
+def _lane_held_up(session: Session, work: Work, shut: list[bool], now: float) -> Lane | None:
     """Return a lane that waits for a destination which this very session holds."""
     for destination in session.destinations:
         for lane in destination.stuck:
@@ -101,6 +111,8 @@ def _lane_held_up(session: Session, work: Work, now: float) -> Lane | None:
             if share is None or share.work is not work or not lane.items:
                 continue
             job = share.job
+            if shut[job.rank]:
+                continue
             if job.from_at <= now < job.facts.expires_at and (
                 opens_at(destination, session, now) <= now
             ):
@@ -108,16 +120,23 @@ def _lane_held_up(session: Session, work: Work, now: float) -> Lane | None:
     return None
 
 
-def _set_aside(state: State, share: Share, job: Job, now: float) -> None:
-    """A job that must not send now: wait for its time, or drop what has none."""
+def _better_hour(state: State, work: Work, job: Job, now: float) -> float:
+    """Return when the better hour begins that a job with a deadline has time to wait for."""
+    deadline = job.facts.deliver_by
+    provider = "" if work.site.provider is None else work.site.provider.name
+    return state.hours.better_at(provider, now, deadline) if provider else now
+
+
+def _set_aside(state: State, share: Share, job: Job, at: float, now: float) -> None:
+    """A job that must not send before `at`: wait for that time, or drop what has none."""
     share.in_line = False
     if now >= job.facts.expires_at:
         for lane in list(share.members.values()):
             state.drop(lane, None)
-    elif now < state.crowded_until and job.from_at > now + state.options.park_after:
+    elif now < state.crowded_until and at > now + state.options.park_after:
         for lane in list(share.members.values()):
-            state.drop(lane, job.from_at)
+            state.drop(lane, at)
     else:
         share.in_line = True
         job.stuck.append(share)
-        state.set_timer(job, job.from_at)
+        state.set_timer(job, at)
