@@ -20,6 +20,14 @@ _TYPES: Final = {
     "auth-failure": "auth_report",
     "dkim": "auth_report",
 }
+# A report that lost its parts on the way: its fields stand in the text (RFC 5965 section 3.1).
+_INLINE: Final = re.compile(
+    rb"^[ \t>]*Feedback-Type:[^\n]*\n(?:[ \t>]*[A-Za-z-]{2,40}:[^\n]*\n){0,20}?"
+    rb"[ \t>]*(?:User-Agent|Version|Original-Mail-From|Original-Rcpt-To|Source-IP|Arrival-Date):",
+    re.IGNORECASE | re.MULTILINE,
+)
+_INLINE_WITHIN: Final = 16_384  # bytes
+_QUOTE: Final = re.compile(rb"^[ \t>]+", re.MULTILINE)
 # Microsoft's JMRP sends the message itself under this subject, its recipient in its own header.
 _JMRP: Final = re.compile(r"complaint about message from", re.IGNORECASE)
 
@@ -58,7 +66,22 @@ def find(mail: Part) -> Feedback | None:
             return _of_fields(headers_of(part.payload().decode("utf-8", "replace").lstrip("\n")))
     if _JMRP.search(mail.headers.get("subject")):
         return _of_jmrp(mail)
-    return None
+    if mail.headers.get("x-apple-unsubscribe").strip().lower() == "true":
+        # What Apple's mail programs send to a List-Unsubscribe address for who taps "Unsubscribe".
+        who = address_in(mail.headers.get("from"))
+        return Feedback("opt-out", "complaint", (who,) if who else ())
+    return _inline(mail)
+
+
+def _inline(mail: Part) -> Feedback | None:
+    if not mail.kind.startswith("text/"):
+        return None
+    text = mail.payload()[:_INLINE_WITHIN]
+    found = _INLINE.search(text)
+    if found is None:
+        return None
+    fields = _QUOTE.sub(b"", text[found.start() :]).partition(b"\n\n")[0]
+    return _of_fields(headers_of(fields.decode("utf-8", "replace")))
 
 
 def _of_fields(fields: Headers) -> Feedback:
