@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
     {"control"},
     {"web"},
     {"settings", "destinations", "upkeep", "standing", "keeper", "warming", "holds"},
+    {"preview"},
     {"app"},
     {"daemon"},
     {"cli"},

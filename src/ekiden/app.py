@@ -67,7 +67,15 @@ from ekiden.lists.contacts import Contacts
 from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
 from ekiden.message.addresses import parse_mailbox
-from ekiden.queue.model import Claimed, JobFacts, JobState, Settlement
+from ekiden.preview.judgement import judge
+from ekiden.queue.model import (
+    Claimed,
+    JobFacts,
+    JobState,
+    NewDelivery,
+    NewJob,
+    Settlement,
+)
 from ekiden.queue.queue import Queue
 from ekiden.shaping.providers import Providers
 from ekiden.spool.intake import Intake
@@ -216,6 +224,7 @@ class App:
             check=self._check_job,
             complete=self._complete_job,
             find=self._find_template,
+            judge=self._judge_content,
             opened=self.job_changed,
             refused=self._job_refused,
             clock=self.clock.now,
@@ -477,6 +486,9 @@ class App:
 
     def _check_job(self, spec: JobSpec) -> None:
         settings.check_job(self.config, spec)
+
+    async def _judge_content(self, job: NewJob, rows: Sequence[NewDelivery]) -> None:
+        await judge(self.config, job, rows, now=self.clock.now())
 
     async def _find_template(self, reference: str) -> StoredTemplate:
         return await self.templates.find(parse_reference(reference))

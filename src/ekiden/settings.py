@@ -40,6 +40,8 @@ from ekiden.inbound.intake import Intake
 from ekiden.inbound.keys import load_keys
 from ekiden.inbound.listener import server_context
 from ekiden.localtime import Span, zone
+from ekiden.message.lint.model import LintOptions, Severity
+from ekiden.message.lint.rules import RULES
 from ekiden.message.tokens import Tokens
 from ekiden.networks import AddressPolicy
 from ekiden.queue.model import Priority
@@ -289,8 +291,12 @@ def unsubscribe_address(config: Config) -> str:
     return f"unsubscribe@{inbound.return_domain}"
 
 
-def links(config: Config) -> LinkMaker | None:
+def links(config: Config, signed: Tokens | None = None) -> LinkMaker | None:
     """Return what makes the links in mail; None if no public part is configured.
+
+    Args:
+        config: The configuration.
+        signed: Signs them; the installation's own keys if it is not given.
 
     Raises:
         ConfigError: As for `tokens`.
@@ -300,7 +306,7 @@ def links(config: Config) -> LinkMaker | None:
         return None
     tracking = config.tracking
     return LinkMaker(
-        tokens(config),
+        signed or tokens(config),
         LinkOptions(
             public_url=config.web.public_url.rstrip("/"),
             mailto=unsubscribe_address(config),
@@ -498,6 +504,38 @@ def intake(config: Config) -> IntakeOptions:
         on_missing=OnMissing(config.content.on_missing),
         inline_css=config.content.inline_css,
         features=frozenset({"list", "tracking"} if config.web.public_url else {"list"}),
+    )
+
+
+def lint_options(config: Config) -> LintOptions:
+    """Return what lint looks for.
+
+    Raises:
+        ConfigError: It names a finding that there is none of.
+    """
+    one = config.lint
+    severities: dict[str, Severity | None] = {}
+    for key, codes, severity in (
+        ("errors", one.errors, Severity.ERROR),
+        ("warnings", one.warnings, Severity.WARNING),
+        ("infos", one.infos, Severity.INFO),
+        ("off", one.off, None),
+    ):
+        for code in codes:
+            if code not in RULES:
+                raise ConfigError(
+                    f"lint finds nothing called {code!r}",
+                    where=f"lint.{key}",
+                    remedy="docs/lint.md lists what it finds",
+                )
+            severities[code] = severity
+    return LintOptions(
+        laws=one.laws,
+        sender=one.sender,
+        size=one.size,
+        urls=one.urls,
+        subject=one.subject,
+        severities=severities,
     )
 
 

@@ -39,6 +39,8 @@ COMMANDS: Final = (
     "warmup",
     "hours",
     "submit",
+    "preview",
+    "lint",
     "config",
     "shaping",
     "dkim",

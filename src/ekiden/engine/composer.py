@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -31,7 +31,6 @@ from ekiden.message.headers import RenderError
 from ekiden.message.rendered import Marks, Recipient, Rendered
 from ekiden.message.tokens import job_key
 from ekiden.queue.model import Claimed, JobFacts
-from ekiden.queue.queue import Queue
 
 _JOBS_KEPT: Final = 256  # compiled jobs; one costs a few times its templates
 _SLICE: Final = 0.004  # seconds of rendering in one turn of the loop
@@ -107,6 +106,18 @@ class _Compiling:
         self.orders: list[_Order] = []
 
 
+class Contents(Protocol):
+    """Where jobs and their contents are: the queue."""
+
+    async def job(self, key: int | str) -> JobFacts:
+        """Return a job."""
+        ...
+
+    async def content(self, job_id: int) -> bytes:
+        """Return what `NewJob.content` was."""
+        ...
+
+
 class _Order:
     """A message that is to be made."""
 
@@ -155,7 +166,7 @@ class Composer:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: Contents,
         jobs: Mapping[int, JobFacts],
         signer: Callable[[Sequence[str]], Signer | None],
         *,

@@ -18,7 +18,7 @@ import tinycss2  # type: ignore[import-untyped]  # it ships no types
 from ekiden.errors import RefusedError
 
 RULES_MAX: Final = 5_000
-STEPS_MAX: Final = 2_000_000
+STEPS_MAX: Final = 500_000
 PARTS_MAX: Final = 20  # compounds in one selector
 
 Specificity = tuple[int, int, int]  # ids; classes, attributes, pseudo-classes; types

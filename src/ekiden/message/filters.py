@@ -29,15 +29,29 @@ class Budget:
     Args:
         steps: Loop iterations, each weighed by the size of its loop's body.
         weight: Characters and items that operations may touch.
+
+    Attributes:
+        output: Characters that loops, conditions and filters may still write, in all parts.
     """
 
-    __slots__ = ("steps", "weight")
+    __slots__ = ("output", "steps", "weight")
 
     def __init__(
         self, steps: int = limits.RENDER_STEPS, weight: int = 4 * limits.RENDER_OUTPUT_BYTES
     ) -> None:
         self.steps = steps
         self.weight = weight
+        self.output = limits.RENDER_OUTPUT_BYTES
+
+    def write(self, size: int) -> None:
+        """Pay for `size` characters of output.
+
+        Raises:
+            RenderError: Nothing is left.
+        """
+        self.output -= size
+        if self.output < 0:
+            raise RenderError("the template writes too much")
 
     def step(self, cost: int) -> None:
         """Pay for one loop iteration.

@@ -21,12 +21,7 @@ from typing import Final
 from ekiden.errors import RefusedError
 
 _MARKS: Final = re.compile(r"\{\{\{|\{\{&|\{\{~?[#/!^]|\{\{\s*else\s*\}\}|\{\{\s*(?:this|@|\.\./)")
-_TAG: Final = re.compile(
-    r"\{\{\{\s*(?P<raw>[^{}]*?)\s*\}\}\}"
-    r"|\{\{!--.*?--\}\}"
-    r"|\{\{(?P<sigil>[#/!&^]?)\s*(?P<body>[^{}]*?)\s*\}\}",
-    re.DOTALL,
-)
+_TAG: Final = re.compile(r"\{\{\{(?P<raw>[^{}]*)\}\}\}|\{\{(?P<sigil>[#/!&^]?)(?P<body>[^{}]*)\}\}")
 _PATH: Final = re.compile(r"(?:\.\./)*(?:this|@?[^\W\d]\w*)(?:\.\w+)*")
 _LOOP: Final = {"@index": "index0", "@first": "first", "@last": "last"}
 DEPTH: Final = 20
@@ -55,25 +50,41 @@ class _Translator:
         self.template = template
         self.where = where
         self.blocks: list[str] = []
+        self.open_comment = False  # one begins and none ends
         self.items: list[str] = []  # the loop variable of each open {{#each}}
 
     def run(self) -> str:
         out: list[str] = []
-        position = 0
-        for tag in _TAG.finditer(self.template):
-            out.append(self.template[position : tag.start()])
-            out.append(self._tag(tag))
-            position = tag.end()
+        position = at = 0
+        while (at := self.template.find("{{", at)) >= 0:
+            end, made = self._comment(at)
+            if not end:
+                tag = _TAG.match(self.template, at)
+                if tag is None:
+                    at += 1
+                    continue
+                end, made = tag.end(), self._tag(tag)
+            out += (self.template[position:at], made)
+            position = at = end
         out.append(self.template[position:])
         if self.blocks:
             raise self._refuse(f"{{{{#{self.blocks[-1]}}}}} is never closed", len(self.template))
         return "".join(out)
 
+    def _comment(self, at: int) -> tuple[int, str]:
+        """Return where a `{{!-- ... --}}` ends, 0 if none is here; its text may hold braces."""
+        if not self.template.startswith("{{!--", at) or self.open_comment:
+            return 0, ""
+        end = self.template.find("--}}", at)
+        self.open_comment = end < 0  # then no other one is closed either
+        return end + 4 if end >= 0 else 0, ""
+
     def _tag(self, tag: re.Match[str]) -> str:
-        raw, sigil, body = tag["raw"], tag["sigil"], tag["body"]
+        raw, sigil = tag["raw"], tag["sigil"]
+        body = (tag["body"] if raw is None else raw).strip()
         if raw is not None or sigil == "&":
-            return f"{{{{ {self._path(raw if raw is not None else body, tag)}|safe }}}}"
-        if body is None or sigil == "!":
+            return f"{{{{ {self._path(body, tag)}|safe }}}}"
+        if sigil == "!":
             return ""
         if sigil == "#":
             return self._open(body, tag)

@@ -16,19 +16,16 @@ more elements or rules than are worked in; nothing else leaves.
 
 import re
 from html import escape, unescape
-from html.parser import HTMLParser
-from itertools import accumulate
 from typing import Final
 
 from ekiden.errors import RefusedError
 from ekiden.message.css import Declaration, Element, Index, Rule, Work, declarations, rules
+from ekiden.message.held import Held
+from ekiden.message.markup import Attributes, MarkupReader
 
 ELEMENTS_MAX: Final = 20_000
 DEPTH_MAX: Final = 200
 
-_TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_OPEN, _CLOSE = "\U0010fff4", "\U0010fff5"  # private use, plane 16: in no template
-_HELD: Final = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -57,17 +54,14 @@ def inline_css(html: str, where: str = "html template") -> str:
     Raises:
         RefusedError: It has more elements or rules than are worked in.
     """
-    if "<style" not in html.lower() or _OPEN in html or _CLOSE in html:
+    if "<style" not in html.lower():
         return html
-    tags: list[str] = []
-
-    def hold(tag: re.Match[str]) -> str:
-        tags.append(tag.group())
-        return f"{_OPEN}{len(tags) - 1}{_CLOSE}"
-
-    held = _TAG.sub(hold, html)
-    tree = _Tree(held, where)
-    sheets = [sheet for sheet in tree.sheets if not any(map(_branches, _within(sheet, tags)))]
+    held = Held(html)
+    if not held.clean:
+        return html
+    source = held.text
+    tree = _Tree(source, where)
+    sheets = [sheet for sheet in tree.sheets if not any(map(_branches, held.within(sheet)))]
     index, work = Index(rules(sheets)), Work()
     made: list[str] = []
     position = 0
@@ -77,14 +71,13 @@ def inline_css(html: str, where: str = "html template") -> str:
         matched = index.of(element, work)
         if matched:
             end = element.start + element.length
-            made += (held[position : element.start], _styled(held[element.start : end], matched))
+            made += (
+                source[position : element.start],
+                _styled(source[element.start : end], matched),
+            )
             position = end
-    made.append(held[position:])
-    return _HELD.sub(lambda found: tags[int(found[1])], "".join(made))
-
-
-def _within(text: str, tags: list[str]) -> list[str]:
-    return [tags[int(found[1])] for found in _HELD.finditer(text)]
+    made.append(source[position:])
+    return held.put_back("".join(made))
 
 
 def _branches(tag: str) -> bool:
@@ -131,29 +124,25 @@ def _written(one: Declaration) -> str:
     return f"{one.name}: {escape(value, quote=False)}"
 
 
-class _Tree(HTMLParser):
+class _Tree(MarkupReader):
     """The elements of an HTML text in order, each with its place, and its style sheets."""
 
     def __init__(self, html: str, where: str) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self.elements: list[Element] = []
         self.sheets: list[str] = []
         self._where = where
-        self._lines = [0, *accumulate(len(line) + 1 for line in html.split("\n"))]
         self._open: list[Element] = [Element("", {}, None)]
         self._sheet = False
         self.feed(html)
-        self.close()
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         closes = _CLOSES.get(tag, frozenset())
         while len(self._open) > 1 and self._open[-1].tag in closes:
             self._open.pop()
-        line, column = self.getpos()
-        start = self._lines[line - 1] + column
         values = {name: value or "" for name, value in reversed(attrs)}
-        length = len(self.get_starttag_text() or "")
-        element = Element(tag, values, self._open[-1], start, length)
+        length = self.tag_end - self.tag_start
+        element = Element(tag, values, self._open[-1], self.tag_start, length)
         self.elements.append(element)
         if len(self.elements) > ELEMENTS_MAX:
             raise RefusedError(
@@ -167,7 +156,7 @@ class _Tree(HTMLParser):
             self._sheet = _SCREEN.fullmatch(values.get("media", "")) is not None
             self.sheets += [""] if self._sheet else []
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
         self.handle_starttag(tag, attrs)
         if self._open[-1].tag == tag and tag not in _VOID:
             self._open.pop()

@@ -21,7 +21,6 @@ from jinja2 import TemplateError, meta, nodes
 from jinja2.runtime import Context
 from markupsafe import escape
 
-from ekiden import limits
 from ekiden.message.content import OnMissing
 from ekiden.message.filters import BUDGET, Budget, shown, tracked_url
 from ekiden.message.handlebars import translate
@@ -117,7 +116,7 @@ class Dynamic:
         """
         context = Context(self.env, {**values, BUDGET: budget}, self.where, {})
         try:
-            return "".join(_counted(self.run(context)))
+            return "".join(_counted(self.run(context), budget))
         except RenderError:
             raise
         except (
@@ -128,12 +127,9 @@ class Dynamic:
             raise RenderError(f"{self.where}: {error}") from error
 
 
-def _counted(output: Iterable[str]) -> Iterator[str]:
-    size = 0
+def _counted(output: Iterable[str], budget: Budget) -> Iterator[str]:
     for piece in output:
-        size += len(piece)
-        if size > limits.RENDER_OUTPUT_BYTES:
-            raise RenderError("the template writes too much")
+        budget.write(len(piece))
         yield piece
 
 

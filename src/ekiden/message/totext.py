@@ -10,8 +10,9 @@ template language travel through as opaque characters.
 """
 
 import re
-from html.parser import HTMLParser
 from typing import Final
+
+from ekiden.message.markup import Attributes, MarkupReader
 
 _SKIPPED: Final = frozenset({"head", "style", "script", "title", "template", "noscript", "svg"})
 _VOID: Final = frozenset(
@@ -37,11 +38,11 @@ DEPTH: Final = 500
 INDENT_MAX: Final = 10
 
 
-class _Writer(HTMLParser):
+class _Writer(MarkupReader):
     """Turns tags into line breaks and marks; text into words."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self.lines: list[str] = []
         self.line = ""
         self.blank = False  # an empty line is owed before the next text
@@ -52,7 +53,7 @@ class _Writer(HTMLParser):
         self.preformatted = 0
         self.links: list[tuple[str, int]] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         values = dict(attrs)
         if tag not in _VOID:
             if len(self.open) < DEPTH:
@@ -169,7 +170,6 @@ def html_to_text(html: str) -> str:
     r"""Return what HTML says, as text with `\n` line ends and one at the end."""
     writer = _Writer()
     writer.feed(html)
-    writer.close()
     writer.end_line()
     return "\n".join(writer.lines).strip("\n") + "\n"
 

@@ -25,15 +25,14 @@ import structlog
 from watchfiles import awatch
 
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.message.content import Content
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob
 from ekiden.spool.answers import ANSWERS, free_name
 from ekiden.spool.arrivals import Arrivals
 from ekiden.spool.jobspec import JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
+from ekiden.spool.newjob import IntakeOptions
 from ekiden.spool.receiving import (
-    IntakeOptions,
     JobQueue,
     Receiver,
     accept_any,
@@ -80,7 +79,7 @@ class Intake:
         check: Callable[[JobSpec], None] = accept_any,
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
-        judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
+        judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
         refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,

@@ -16,7 +16,7 @@ import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Final, Protocol, TypeVar
@@ -25,13 +25,13 @@ import structlog
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.message.content import Content
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules, no_templates
-from ekiden.spool.jobspec import JobError, JobSpec, OnMissing, shown
+from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
+from ekiden.spool.newjob import IntakeOptions, new_job
 from ekiden.spool.recipients import Batch
 from ekiden.templates.model import StoredTemplate
 
@@ -79,40 +79,6 @@ class JobQueue(Protocol):
         """At start: undo what a crash left half received."""
 
 
-@dataclass(frozen=True, slots=True)
-class IntakeOptions:
-    """How intake works. Times are seconds, sizes bytes.
-
-    Args:
-        rest: A direct write is complete when it has not changed for so long.
-        scan: `new/` is looked at this often even when nothing was heard of it.
-        retry: Wait so long after the disk or the queue refused, then try again.
-        batch: Recipients per insertion, at most.
-        window: Recipients held in memory at a time; there are two windows.
-        workers: Files received at the same time, besides one job directory.
-        free: Less free space than this, and nothing is taken.
-        lifetime: A delivery is tried for so long after its time to be sent has come.
-        lifetimes: The same for configuration sets that have their own.
-        on_missing: What a merge field without value does in jobs that do not say.
-        inline_css: Whether style sheets are worked into the HTML of jobs that do not say.
-        features: What this installation does beyond sending: "tracking", "list". A job that asks
-            for another is refused: a list's opt-outs must not be passed over in silence.
-    """
-
-    rest: float = 2.0
-    scan: float = 2.0
-    retry: float = 5.0
-    batch: int = 8000
-    window: int = 50_000
-    workers: int = 4
-    free: int = 64 * 1024 * 1024
-    lifetime: float = 3 * 86_400.0
-    lifetimes: Mapping[str, float] = field(default_factory=dict)
-    on_missing: OnMissing = OnMissing.REFUSE
-    inline_css: bool = False
-    features: frozenset[str] = frozenset()
-
-
 def accept_any(_: JobSpec) -> None:
     """The check of an installation without rules of its own."""
 
@@ -127,7 +93,7 @@ async def find_none(reference: str) -> StoredTemplate:
     return no_templates(reference)
 
 
-async def judge_none(job: NewJob, content: Content, rows: Sequence[NewDelivery]) -> None:
+async def judge_none(job: NewJob, rows: Sequence[NewDelivery]) -> None:
     """The judgement of an installation that takes every content."""
 
 
@@ -157,7 +123,7 @@ class Receiver:
         check: Callable[[JobSpec], None] = accept_any,
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
-        judge: Callable[[NewJob, Content, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
+        judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
         opened: Callable[[JobFacts], None] | None = None,
         refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
@@ -273,8 +239,8 @@ class Receiver:
         rows = _Rows(loaded.batches, log, self._options)
         window = await _to_the_end(rows.pull)
         now = self._clock()
-        job = self._new_job(name, loaded, now)
-        await self._judge(job, loaded.made, window[0] if window else ())
+        job = new_job(name, loaded, self._options, now)
+        await self._judge(job, window[0] if window else ())
         if rows.ended and len(window) <= 1:
             _some(window, log, name)
             suppressed = await self._sift(job, window[0], log)
@@ -315,37 +281,6 @@ class Receiver:
             finally:
                 await asyncio.wait([following])
             window = following.result()
-
-    def _new_job(self, name: str, loaded: Loaded, now: float) -> NewJob:
-        spec = loaded.spec
-        lifetime = self._options.lifetimes.get(spec.configuration_set, self._options.lifetime)
-        expires_at = max(now, spec.send_at) + lifetime
-        if spec.deliver_by is not None:
-            expires_at = min(expires_at, spec.deliver_by)
-        scopes = ["all", f"sender:{spec.from_domain}", f"set:{spec.configuration_set or 'default'}"]
-        if spec.topic:
-            scopes.append(f"topic:{spec.topic}")
-        return NewJob(
-            uid=loaded.uid,
-            name=spec.name,
-            mail_from=spec.mail_from,
-            from_domain=spec.from_domain,
-            content=loaded.content,
-            created_at=now,
-            expires_at=expires_at,
-            spool_name=name,
-            configuration_set=spec.configuration_set,
-            pool=spec.pool,
-            priority=spec.priority,
-            send_at=spec.send_at,
-            deliver_by=spec.deliver_by,
-            pace=spec.pace,
-            suppression_scopes=tuple(scopes),
-            contact_list=spec.contact_list,
-            topic=spec.topic,
-            passed_reasons=spec.passed_reasons,
-            template=spec.template,
-        )
 
     async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:
         def write() -> None:

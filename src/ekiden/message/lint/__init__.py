@@ -1,0 +1,1 @@
+"""Lint: what in a message gets it refused, filtered, or its sender fined."""

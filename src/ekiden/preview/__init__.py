@@ -1,0 +1,1 @@
+"""A job's messages before it is sent: made, looked at, judged, pictured."""
