@@ -211,11 +211,13 @@ def test_help_is_quick_and_imports_little() -> None:
 
 def test_every_command_is_on_its_page(ekiden: Run) -> None:
     page = (Path(__file__).parent.parent / "docs/commands.md").read_text(encoding="utf-8")
-    groups = ("job", "suppressions", "lists", "topics", "contacts", "identities", "sets")
-    for group in ("", *groups, "config", "dkim"):
-        told = ekiden(*group.split(), "--help").out.partition("Commands:")[2]
-        names = [line.split()[0] for line in told.splitlines() if line[:3].strip() and line.strip()]
-        assert names
-        for name in names:
-            command = f"{group} {name}".strip()
-            assert f"`ekiden {command}" in page or f"`ekiden {name} " in page, command
+
+    def commands(*group: str) -> list[str]:
+        told = ekiden(*group, "--help").out.partition("Commands:")[2]
+        return [line.split()[0] for line in told.splitlines() if line[:3].strip() and line.strip()]
+
+    top = commands()
+    assert len(top) > 20
+    for command in [(one,) for one in top] + [(one, two) for one in top for two in commands(one)]:
+        named = f"`ekiden {' '.join(command)}"
+        assert named in page or f"`ekiden {command[-1]} " in page, command

@@ -18,6 +18,7 @@ from ekiden.lists.model import (
     Sunset,
     Topic,
 )
+from ekiden.templates.model import TemplateText
 
 FILLED = {
     "job": "12",
@@ -28,6 +29,10 @@ FILLED = {
     "raw": b"From: \xff\r\n\r\n",
     "scope": "sender:example.com",
     "contact_list": "news",
+    "source": "a1",
+    "reference": "welcome@3",
+    "scopes": ("read", "submit"),
+    "text": TemplateText(subject="{{ 名 }}", text="本文"),
     "name": "example.com",
     "code": "abc",
     "published": True,
@@ -46,8 +51,13 @@ FILLED = {
 
 @pytest.mark.parametrize("kind", REQUESTS.values(), ids=str)
 def test_every_request_travels(kind: type[msgspec.Struct]) -> None:
-    names = [field.name for field in msgspec.structs.fields(kind)]
-    filled = FILLED | {"topic": "ads" if kind is RemoveTopic else Topic("ads")}
+    fields = msgspec.structs.fields(kind)
+    names = [field.name for field in fields]
+    filled = (
+        {field.name: "x" for field in fields if field.required and field.type is str}
+        | FILLED
+        | {"topic": "ads" if kind is RemoveTopic else Topic("ads")}
+    )
     if kind is ListContacts:
         filled["topic"] = "ads"
     request = kind(**{name: filled[name] for name in names if name in filled})

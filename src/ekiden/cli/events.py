@@ -1,6 +1,5 @@
 """`ekiden events`: the event log as it is written, and the destinations that events go to."""
 
-import asyncio
 import os
 import sys
 import time
@@ -128,6 +127,8 @@ def try_(name: Name, config: ConfigPath = None) -> None:
         code=250,
         reply="this event is a test",
     )
+    import asyncio  # noqa: PLC0415 - --help must be quick
+
     taken = asyncio.run(_hand_over(plan, iter([event]), {}))
     print(f"{name} took {taken} event")
 
@@ -170,6 +171,8 @@ def replay(
         if first <= event.time < last and event.type in wanted and plan.options.wanted.takes(event)
     )
     letters = {} if plan.options.form == "ekiden" else _letters(config)
+    import asyncio  # noqa: PLC0415 - as above
+
     taken = asyncio.run(_hand_over(plan, events, letters))
     print(f"{name} took {count(taken)} events")
 
