@@ -3,6 +3,7 @@
 import base64
 import hashlib
 
+import pytest
 from dkim.canonicalization import CanonicalizationPolicy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from ekiden.dkim.canonical import (
     BodyHash,
     body_hash,
+    canonical_hash,
     end_of_body,
     relaxed_body,
     relaxed_header,
@@ -62,3 +64,9 @@ def test_blocks_of_lines_concatenate(blocks: list[bytes]) -> None:
     joined = b"".join(relaxed_lines(block) for block in blocks)
     assert joined == relaxed_lines(b"".join(blocks))
     assert end_of_body(joined) == relaxed_body(b"".join(blocks))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2046, 2047, 2048, 4095, 65_536, 65_537, 100_000])
+def test_hashing_in_pieces_is_hashing(size: int) -> None:
+    body = bytes(number % 251 for number in range(size))
+    assert canonical_hash(body) == hashlib.sha256(body).digest()

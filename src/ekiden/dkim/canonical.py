@@ -15,6 +15,8 @@ import hashlib
 from typing import Final
 
 _CRLF: Final = b"\r\n"
+_PIECE: Final = 2047  # bytes that hashlib takes without giving the interpreter lock away
+_IN_PIECES: Final = 64 * 1024
 
 
 def relaxed_header(name: bytes, value: bytes) -> bytes:
@@ -76,7 +78,23 @@ def relaxed_body(body: bytes) -> bytes:
 
 def body_hash(body: bytes) -> bytes:
     """Return the SHA-256 of a body's relaxed form: the bytes behind `bh=`."""
-    return hashlib.sha256(relaxed_body(body)).digest()
+    return canonical_hash(relaxed_body(body))
+
+
+def canonical_hash(canonical: bytes) -> bytes:
+    """Return the SHA-256 of a body that is in relaxed form already.
+
+    hashlib gives the interpreter lock away for 2,048 bytes or more, and beside busy signing threads
+    the event loop gets it back after 0.05 ms: ten times what hashing 4 KB takes. So what is not
+    large is hashed in pieces, with the lock held.
+    """
+    if len(canonical) > _IN_PIECES:
+        return hashlib.sha256(canonical).digest()
+    made = hashlib.sha256()
+    view = memoryview(canonical)
+    for start in range(0, len(canonical), _PIECE):
+        made.update(view[start : start + _PIECE])
+    return made.digest()
 
 
 class BodyHash:

@@ -1,12 +1,11 @@
 """What goes into rendering and what comes out. Pure; types only, and the joining of bytes."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from ekiden.dkim.canonical import body_hash
+from ekiden.dkim.canonical import body_hash, canonical_hash
 
 Header = tuple[bytes, bytes]
 
@@ -69,7 +68,7 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
         if self.digest is not None:
             return self.digest
         if self.canonical is not None:
-            return hashlib.sha256(self.canonical).digest()
+            return canonical_hash(self.canonical)
         return body_hash(self.body)
 
     def head(self) -> bytes:
