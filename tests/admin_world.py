@@ -11,6 +11,7 @@ import httpx
 
 from ekiden.control.insight_requests import ProviderView
 from ekiden.control.list_service import Confirming, ListAnswers
+from ekiden.control.pacing_service import PacingAnswers, PacingFacts
 from ekiden.control.providers import ProviderBook
 from ekiden.control.requests import EngineView
 from ekiden.control.service import Control
@@ -24,6 +25,8 @@ from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Settlement
 from ekiden.queue.queue import Queue
+from ekiden.shaping.hours import HoursOptions
+from ekiden.shaping.ramps import WarmupOptions
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.layout import Spool
 from ekiden.store.database import Database
@@ -142,6 +145,9 @@ async def admin_world(
         lists=lists,
         templates=TemplateAnswers(Library(database), clock=clock),
         tokens=TokenAnswers(tokens, clock=clock),
+        pacing=PacingAnswers(
+            queue, PacingFacts(("a",), ("other",), WarmupOptions(), HoursOptions()), clock
+        ),
     )
     book = ProviderBook(Metrics(), lambda _host, _destination: "")
 
@@ -158,6 +164,7 @@ async def admin_world(
             proxies=[ip_network("127.0.0.1/32")],
             per_minute=per_minute,
             session=session,
+            events=directory / "events",
         ),
         now=clock,
         metrics=metrics,

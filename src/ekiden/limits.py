@@ -120,6 +120,7 @@ HTTP_REQUEST_SECONDS: Final = 30.0  # from a request's head to the last byte of 
 HTTP_HEAD_BYTES: Final = 16 * 1024
 HTTP_FORM_BYTES: Final = 16 * 1024  # of a public form; one-click sends 26
 HTTP_JSON_BYTES: Final = 1024 * 1024  # of what the admin API is told, jobs apart
+HTTP_EVENT_BYTES: Final = 4 * 1024 * 1024  # of the event log's end that are looked at
 HTTP_JOB_BYTES: Final = INLINE_JOB_BYTES  # of a job that comes over HTTP
 HTTP_JOB_SECONDS: Final = 300.0  # HTTP_REQUEST_SECONDS for the admin part: a job may be large
 HTTP_JOBS_AT_ONCE: Final = 4  # bodies of jobs in memory

@@ -352,6 +352,7 @@ def admin(config: Config) -> AdminOptions:
         proxies=web.proxies,
         per_minute=web.admin.requests,
         session=web.admin.session,
+        events=config.events.directory,
     )
 
 

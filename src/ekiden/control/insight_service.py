@@ -1,15 +1,20 @@
 """The answers about how things go; a part of `service.Control`."""
 
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.model import Action
 from ekiden.control import insight_requests as asked
+from ekiden.queue.insight import Failure
 from ekiden.queue.model import State
 from ekiden.queue.queue import Queue
 
 _MOST: Final = 1000
+_FRESH: Final = 10.0  # seconds: counting what failed looks at every delivery of a job
+_KEPT: Final = 32
 
 REMEDIES: Final[Mapping[Action, str]] = {
     Action.SUPPRESS_RECIPIENT: "nothing: the address is suppressed and not mailed again",
@@ -48,6 +53,7 @@ class InsightAnswers:
     ) -> None:
         self._queue = queue
         self._live = providers
+        self._counted: OrderedDict[int, tuple[float, list[Failure]]] = OrderedDict()
 
     def questions(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
         """Return what answers each question."""
@@ -64,7 +70,7 @@ class InsightAnswers:
     async def _failures(self, one: asked.Failures) -> list[asked.FailureView]:
         job = await self._queue.job(one.job)
         found = []
-        for each in await self._queue.failures(job.id):
+        for each in await self._failed(job.id):
             known = CLASSES.get(each.klass)
             action = known.action if known else Action.OTHER
             remedy = _BY_FATE.get(each.state) or (REMEDIES[action] if known else "")
@@ -82,6 +88,16 @@ class InsightAnswers:
                 )
             )
         return found
+
+    async def _failed(self, job: int) -> list[Failure]:
+        now = time.monotonic()
+        at, failures = self._counted.pop(job, (now - _FRESH, []))
+        if now - at >= _FRESH:
+            at, failures = now, await self._queue.failures(job)
+        self._counted[job] = at, failures
+        while len(self._counted) > _KEPT:
+            self._counted.popitem(last=False)
+        return failures
 
     async def _reactions(self, one: asked.Reactions) -> list[asked.ReactionView]:
         job = await self._queue.job(one.job)

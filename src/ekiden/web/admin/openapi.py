@@ -10,6 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from ekiden.control.requests import Listing
+from ekiden.events.model import Event
+from ekiden.web.admin.eventlog import EventsWanted
 from ekiden.web.admin.operations import OPERATIONS, Operation
 from ekiden.web.admin.submissions import KINDS, SubmissionView
 
@@ -21,6 +23,8 @@ _GROUPS: Final = {
     "queue": "What waits, and why.",
     "suppressions": "Who is not mailed.",
     "reputation": "Rates by scope, and what is stopped.",
+    "warm-up": "New sources and how far they are, and hours.",
+    "events": "What happened.",
     "lists": "Contact lists and their topics.",
     "contacts": "People on lists.",
     "identities": "The senders that are yours.",
@@ -66,6 +70,7 @@ def document(version: str) -> dict[str, Any]:
         )
     paths.setdefault("/v1/jobs", {})["post"] = _submit()
     paths["/v1/submissions/{name}"] = {"get": _submission()}
+    paths["/v1/events"] = {"get": _events(components.pop(EventsWanted.__name__))}
     paths["/v1/openapi.json"] = {"get": _plain("This document.", "application/json")}
     paths["/health"] = {"get": _plain("Whether all is well.", "application/json")}
     paths["/health"]["get"]["responses"]["503"] = {"description": "Something is not."}
@@ -103,7 +108,7 @@ def document(version: str) -> dict[str, Any]:
 
 
 def _schemas() -> tuple[dict[Any, dict[str, Any]], dict[str, Any]]:
-    kinds: list[Any] = [SubmissionView]
+    kinds: list[Any] = [SubmissionView, Event, EventsWanted]
     for one in OPERATIONS:
         kinds += [one.request, one.request.answer_type()]
     unique: list[Any] = []
@@ -234,6 +239,26 @@ def _submission() -> dict[str, Any]:
         "responses": {
             "200": {"description": "As asked.", "content": _submission_content()},
             **_errors(("401", "403", "404", "429", "503")),
+        },
+    }
+
+
+def _events(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    event = {"$ref": _REF.format(name=Event.__name__)}
+    items = {"type": "object", "properties": {"items": {"type": "array", "items": event}}}
+    content = {"application/json": {"schema": {**items, "required": ["items"]}}}
+    return {
+        "operationId": "get_events",
+        "summary": "The newest events of the log's current file, the oldest of them first.",
+        "tags": ["events"],
+        **_needs("read"),
+        "parameters": [
+            _parameter(name, "query", schema, required=False)
+            for name, schema in wanted["properties"].items()
+        ],
+        "responses": {
+            "200": {"description": "As asked.", "content": content},
+            **_errors(("400", "401", "403", "429", "503")),
         },
     }
 

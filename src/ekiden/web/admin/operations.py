@@ -1,8 +1,8 @@
 """Every operation of the admin API: one row each; routes and the OpenAPI document come from it.
 
 An operation is a request of `control` with a path. What is not in the path comes by the query of a
-GET or DELETE, and by the JSON object of a POST. So the API says what the commands say, and a new
-request is one more row.
+GET or DELETE, and by the JSON object of a POST or PUT. So the API says what the commands say, and a
+new request is one more row.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ekiden.control import insight_requests as insight
 from ekiden.control import list_requests as lists
+from ekiden.control import pacing_requests as pacing
 from ekiden.control import requests as basic
 from ekiden.control import template_requests as templates
 from ekiden.control import token_requests as tokens
@@ -50,7 +51,7 @@ class Operation:
     @property
     def has_body(self) -> bool:
         """Whether its other fields come as JSON."""
-        return self.verb == "POST"
+        return self.verb in {"POST", "PUT"}
 
 
 _R, _A = Scope.READ, Scope.ADMIN
@@ -79,12 +80,20 @@ OPERATIONS: Final = (
     Operation("GET", "/reputation", basic.Reputations, _R, "reputation"),
     Operation("POST", "/reputation/{scope}/resume", basic.ResumeScope, _A, "reputation"),
     Operation("POST", "/reputation/{scope}/stop", lists.StopScope, _A, "reputation"),
+    Operation("GET", "/warmup", pacing.Warmups, _R, "warm-up"),
+    Operation("POST", "/warmup/start", pacing.StartWarmup, _A, "warm-up"),
+    Operation("POST", "/warmup/hold", pacing.HoldWarmup, _A, "warm-up"),
+    Operation("POST", "/warmup/skip", pacing.SkipWarmup, _A, "warm-up"),
+    Operation("GET", "/hours", pacing.ShowHours, _R, "warm-up"),
+    Operation("POST", "/events/destinations/{name}/skip", basic.SkipEvents, _A, "events"),
     Operation("GET", "/lists", lists.Lists, _R, "lists"),
     Operation("POST", "/lists", lists.AddList, _A, "lists"),
     Operation("GET", "/lists/{contact_list}", lists.ShowList, _R, "lists"),
+    Operation("PUT", "/lists/{contact_list}", lists.ChangeList, _A, "lists"),
     Operation("DELETE", "/lists/{contact_list}", lists.RemoveList, _A, "lists"),
     Operation("GET", "/lists/{contact_list}/topics", lists.Topics, _R, "lists"),
     Operation("POST", "/lists/{contact_list}/topics", lists.AddTopic, _A, "lists"),
+    Operation("PUT", "/lists/{contact_list}/topics", lists.ChangeTopic, _A, "lists"),
     Operation("DELETE", "/lists/{contact_list}/topics/{topic}", lists.RemoveTopic, _A, "lists"),
     Operation("GET", "/lists/{contact_list}/contacts", lists.ListContacts, _R, "contacts"),
     Operation("POST", "/lists/{contact_list}/contacts", lists.AddContacts, _A, "contacts"),
@@ -99,9 +108,13 @@ OPERATIONS: Final = (
     Operation("POST", "/people/{address}/erase", lists.ErasePerson, _A, "contacts"),
     Operation("GET", "/identities", lists.ListIdentities, _R, "identities"),
     Operation("POST", "/identities", lists.AddIdentity, _A, "identities"),
+    Operation("POST", "/identities/confirm", lists.ConfirmIdentity, _A, "identities"),
+    Operation("POST", "/identities/{name}/mail", lists.MailCode, _A, "identities"),
     Operation("DELETE", "/identities/{name}", lists.RemoveIdentity, _A, "identities"),
     Operation("GET", "/templates", templates.ListTemplates, _R, "templates"),
+    Operation("POST", "/templates", templates.AddTemplate, _A, "templates"),
     Operation("GET", "/templates/{reference}", templates.ShowTemplate, _R, "templates"),
+    Operation("DELETE", "/templates/{reference}", templates.RemoveTemplate, _A, "templates"),
     Operation("GET", "/tokens", tokens.ListTokens, _A, "tokens"),
     Operation("POST", "/tokens", tokens.AddToken, _A, "tokens"),
     Operation("POST", "/tokens/{name}/rotate", tokens.RotateToken, _A, "tokens"),

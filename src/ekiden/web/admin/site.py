@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from ekiden.spool.layout import Spool
 from ekiden.web.admin.api import JSON, Api
 from ekiden.web.admin.dashboard import Dashboard
 from ekiden.web.admin.doorkeeper import Doorkeeper
+from ekiden.web.admin.eventlog import EventTail
 from ekiden.web.admin.openapi import text
 from ekiden.web.admin.problems import HANDLERS
 from ekiden.web.admin.submissions import Submissions
@@ -32,12 +34,14 @@ class AdminOptions:
         proxies: Whose X-Forwarded-For is believed.
         per_minute: Requests of one token.
         session: Seconds that somebody stays at the dashboard.
+        events: Where the event log is.
     """
 
     host: str
     proxies: Sequence[Network] = ()
     per_minute: int = 6000
     session: float = 43_200.0
+    events: Path = Path("events")
 
 
 class AdminSite:
@@ -75,6 +79,7 @@ class AdminSite:
         self.routes: Final = [
             Route("/v1/openapi.json", _document, methods=["GET"]),
             *submissions.routes(),
+            *EventTail(options.events, doorkeeper).routes(),
             *api.routes(),
             *dashboard.routes(),
         ]
