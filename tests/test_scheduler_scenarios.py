@@ -64,6 +64,16 @@ def test_what_leaves_memory_while_all_is_asked_anew_is_not_put_off() -> None:
     assert scheduler.actions(START) == [Park(1, None)]
 
 
+def test_while_messages_wait_to_be_made_a_site_keeps_the_sessions_it_has() -> None:
+    scheduler = ready(ids=12)
+    scheduler.press(pressed=True)
+    assert [type(action) for action in scheduler.actions(START)] == [Open], "the first one, always"
+    assert scheduler.actions(START) == []
+    assert scheduler.wake_at(START) > START, "it does not ask again and again"
+    scheduler.press(pressed=False)
+    assert [type(action) for action in scheduler.actions(START)] == [Open], "what was held back"
+
+
 def test_one_lane_from_offer_to_park() -> None:
     scheduler = ready()
     session = opened(scheduler)

@@ -208,6 +208,11 @@ class Composer:
         self._links = links
         self._plays.clear()
 
+    @property
+    def behind(self) -> bool:
+        """Whether as many messages wait to be made as the threads take at once."""
+        return len(self._orders) >= self._threads.limit
+
     def wants_tls(self, job_id: int) -> bool:
         """Whether a job's messages must not travel in the clear."""
         job = self._jobs.get(job_id)

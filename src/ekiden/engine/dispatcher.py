@@ -209,6 +209,7 @@ class Dispatcher:
             now = self.now()
             acted = 0
             if not self._in_trouble(now):
+                self._scheduler.press(pressed=self._parts.composer.behind)
                 actions = self._scheduler.actions(now, _BUDGET)
                 acted = len(actions)
                 self._act(actions)

@@ -95,6 +95,19 @@ class Scheduler:
         """Take over new caps over everything the engine does."""
         self._state.set_caps(self._state.engine, caps)
 
+    def press(self, *, pressed: bool) -> None:
+        """Hear whether messages wait to be made, for their signatures most often.
+
+        While they do, another session to a site that is served already would only wait as well. A
+        site without a session gets its first one all the same.
+        """
+        state = self._state
+        state.pressed = pressed
+        if not pressed:
+            held_back, state.held_back = state.held_back, set()
+            for work, rank in held_back:
+                state.work_in_line(work, rank)
+
     def resolve_again(self, now: float) -> None:
         """Ask anew where every destination goes, and put nothing aside for what held before.
 

@@ -62,7 +62,13 @@ def _wants(state: State, work: Work, rank: int) -> bool:
     """Whether one more session is worth opening."""
     if not work.rings[rank]:
         return False
-    return work.sessions == 0 or work.waiting > work.sessions * state.options.session_share
+    if work.sessions == 0:
+        return True
+    wants = work.waiting > work.sessions * state.options.session_share
+    if wants and state.pressed:
+        state.held_back.add((work, rank))
+        return False
+    return wants
 
 
 def _closed(work: Work, now: float) -> tuple[Gate, float] | None:

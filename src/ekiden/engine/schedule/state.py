@@ -74,6 +74,8 @@ class State:
         self.requests: dict[int, int] = {}  # of which, by lane
         self.resolving = 0
         self.probes = 0
+        self.pressed = False  # messages wait to be made: more sessions to a site help nobody
+        self.held_back: set[tuple[Work, int]] = set()  # who had wanted another one meanwhile
         self.short_until = NEVER  # works had to wait for the engine's slots lately
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
         self.suspensions: dict[str, tuple[float, str]] = {}
