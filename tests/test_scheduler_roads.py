@@ -5,7 +5,8 @@ from collections import Counter
 from ekiden.engine.schedule.facts import FOREVER, Counts, SchedulerOptions, SiteFacts, SourceFacts
 from ekiden.engine.scheduler import Scheduler
 from ekiden.shaping.caps import Caps, Rate
-from ekiden.shaping.ramps import OTHER
+from ekiden.shaping.plans import Plan
+from ekiden.shaping.ramps import OTHER, Assigned, Ramps, WarmupOptions
 from ekiden.shaping.rates import Allowance
 from scheduler_world import START, World, job
 
@@ -197,3 +198,18 @@ def test_a_destination_that_left_memory_goes_on_counting() -> None:
     world.run(60)
     # Two of the five were the longest out of use and are forgotten; the disk has them (Keeper).
     assert 5 * 3 <= len(world.done) <= 5 * 3 + 2
+
+
+def test_a_cold_source_takes_the_most_engaged_first_over_the_destinations_of_a_site() -> None:
+    world = World(SchedulerOptions(sources=(TWO[0],)), lambda _: SiteFacts("mx", "big"))
+    plan = Plan("p", (30,))
+    ramps = Ramps(WarmupOptions((Assigned("*", "*", "p"),), {"p": plan, "cautious": plan}))
+    world.scheduler.roads.warm_up(ramps, START)
+    world.add(job(1), {f"d{n}.example": 10 for n in range(6)})
+    for lane, rows in world.rows.items():
+        for number in rows:
+            rows[number] = START - 1 + lane % 2 / 1000  # every second destination reacted lately
+    world.run(90_000)
+    first = [destination for _, destination, _, _ in world.handed[:30]]
+    assert Counter(first) == {f"d{n}.example": 10 for n in (1, 3, 5)}
+    assert len(world.handed) >= 30

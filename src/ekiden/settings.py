@@ -16,7 +16,7 @@ from pathlib import Path
 from ekiden import limits
 from ekiden.bounce.classify import Classifier
 from ekiden.bounce.identifiers import Identifiers
-from ekiden.config import Config
+from ekiden.config import Config, ConfigurationSet
 from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.control.list_service import Confirming
 from ekiden.control.pacing_service import PacingFacts
@@ -570,10 +570,16 @@ def check_job(config: Config, spec: JobSpec) -> None:
 
 
 def completed(config: Config, spec: JobSpec) -> JobSpec:
-    """Return a job with what its configuration set says where the job itself says nothing."""
+    """Return a job with what the configuration says where the job itself says nothing."""
+    warming = config.warmup
+    if warming.engaged_first:
+        column = spec.engaged_column or warming.engaged_column
+        spec = replace(spec, engaged_first=True, engaged_column=column)
     chosen = config.configuration_sets.get(spec.configuration_set)
-    if chosen is None:
-        return spec
+    return spec if chosen is None else _by_set(spec, chosen)
+
+
+def _by_set(spec: JobSpec, chosen: ConfigurationSet) -> JobSpec:
     spec = replace(spec, pool=spec.pool or chosen.pool)
     if chosen.priority is not None and not spec.states_priority:
         spec = replace(spec, priority=Priority[chosen.priority.upper()])

@@ -199,6 +199,8 @@ def _warmup(config: Config) -> Iterator[Found]:
         if not value:
             yield Found(("warmup", key), "is empty")
             return
+    if '"' in warmup.engaged_column or "\\" in warmup.engaged_column:
+        yield Found(("warmup", "engaged_column"), "holds a quote or a backslash")
     yield from _unique("plan", "name", (plan.name for plan in warmup.plans))
     if Span.parse(warmup.hours).end > MINUTES or warmup.hours.startswith("*"):
         what = "sending hours are one span within a day"

@@ -24,6 +24,7 @@ from struct import pack as pack_binary
 from typing import Final
 
 from ekiden.errors import NotFoundError, RefusedError
+from ekiden.queue.engaged import EngagedFirst, in_order
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
 from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
 from ekiden.queue.rows import address_key, ms, optional_ms
@@ -44,6 +45,7 @@ class Intake(Part):
     def __init__(self, db: Database, options: QueueOptions | None = None) -> None:
         super().__init__(db, options)
         self._seen: dict[int, Seen] = {}
+        self._order: dict[int, EngagedFirst | None] = {}  # of jobs that are being received
         self._sifted: dict[int, _Sifted] = {}
 
     async def find_job(self, uid: str) -> JobFacts | None:
@@ -66,6 +68,7 @@ class Intake(Part):
             await self.abandon_job(found.id)
         job_id = await self._db.write(lambda tx: _insert_job(tx, job))
         self._seen[job_id] = Seen()
+        self._order[job_id] = EngagedFirst.of(job)
         return job_id
 
     async def sift(self, job: NewJob, rows: Iterable[NewDelivery]) -> dict[str, str]:
@@ -109,9 +112,12 @@ class Intake(Part):
         seen = self._seen.get(job_id)
         if seen is None:
             raise NotFoundError("this job is not being received", where=f"job {job_id}")
-        count, ending = await self._db.write(
-            lambda tx: _insert(tx, job_id, rows, seen, suppressed), rows=len(rows)
-        )
+        order = self._order.get(job_id)
+
+        def op(tx: Tx) -> tuple[int, _Sifted]:
+            return in_order(tx, order, lambda: _insert(tx, job_id, rows, seen, suppressed))
+
+        count, ending = await self._db.write(op, rows=len(rows))
         self._sifted.setdefault(job_id, []).extend(ending)
         return count
 
@@ -132,6 +138,7 @@ class Intake(Part):
 
         facts, earliest = await self._db.write(op)
         self._seen.pop(job_id, None)
+        self._order.pop(job_id, None)
         sifted = self._sifted.pop(job_id, [])
         chunk = self._options.chunk
         for start in range(0, len(sifted), chunk):
@@ -161,7 +168,8 @@ class Intake(Part):
 
         def op(tx: Tx) -> tuple[JobFacts, int | None]:
             job_id = _insert_job(tx, job)
-            _, ending = _insert(tx, job_id, rows, Seen(), suppressed)
+            order = EngagedFirst.of(job)
+            _, ending = in_order(tx, order, lambda: _insert(tx, job_id, rows, Seen(), suppressed))
             facts, earliest = _open(tx, job_id, now, job.refused)
             return (_end_sifted(job_id, ending, now, tx) if ending else facts), earliest
 
@@ -172,6 +180,7 @@ class Intake(Part):
     async def abandon_job(self, job_id: int) -> None:
         """Undo a job that was not opened, in pieces; a crash leaves the rest to the next start."""
         self._seen.pop(job_id, None)
+        self._order.pop(job_id, None)
         self._sifted.pop(job_id, None)
         chunk = self._options.chunk
         while await self._db.write(lambda tx: _drop_piece(tx, job_id, chunk), rows=chunk):

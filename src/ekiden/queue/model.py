@@ -95,6 +95,8 @@ class NewJob:
         contact_list: Who left this list is not mailed, whoever is new is added; "" for none.
         topic: The topic within the list; "" for none.
         passed_reasons: Reasons of suppression that do not hold for it.
+        engaged_first: Recipients that reacted lately go first in their lanes.
+        engaged_column: The merge column that says when; "" to go by the list.
         template: The stored template and version it was made of, as "welcome@3"; "" for none.
     """
 
@@ -117,6 +119,8 @@ class NewJob:
     contact_list: str = ""
     topic: str = ""
     passed_reasons: tuple[str, ...] = ()
+    engaged_first: bool = False
+    engaged_column: str = ""
     template: str = ""
 
 

@@ -101,6 +101,8 @@ class JobSpec:
     track_clicks: bool | None = None
     raw: bytes = b""
     passed_reasons: tuple[str, ...] = ()
+    engaged_first: bool = False
+    engaged_column: str = ""
 
 
 class JobError(EkidenError):

@@ -131,6 +131,14 @@ _ALL: Final = (
         "X-Ekiden-Priority",
     ),
     JobKey("list", "contact_list", values.token, "none", "The contact list.", "X-Ekiden-List"),
+    JobKey(
+        "engaged_column",
+        "engaged_column",
+        values.column,
+        "the configuration's; else the list",
+        "The merge column with each recipient's last reaction (a date, or the days since): who"
+        " reacted lately goes first.",
+    ),
     JobKey("topic", "topic", values.token, "none", "The topic within the list.", "X-Ekiden-Topic"),
     JobKey(
         "send_at",

@@ -78,5 +78,7 @@ def new_job(name: str, loaded: Loaded, options: IntakeOptions, now: float) -> Ne
         contact_list=spec.contact_list,
         topic=spec.topic,
         passed_reasons=spec.passed_reasons,
+        engaged_first=spec.engaged_first,
+        engaged_column=spec.engaged_column,
         template=spec.template,
     )

@@ -110,6 +110,16 @@ def filled(value: Any, context: Context) -> str:
     return str(value).strip()
 
 
+def column(value: Any, context: Context) -> str:
+    """The name of a column that the queue looks up by itself."""
+    name = filled(value, context)
+    if '"' in name or "\\" in name:
+        raise WrongValueError(
+            "holds a quote or a backslash", remedy="give the column a plainer name"
+        )
+    return name
+
+
 def token(value: Any, context: Context) -> str:
     """A short name of letters, digits and `_.:@-`."""
     if not _TOKEN.fullmatch(text(value, context)):

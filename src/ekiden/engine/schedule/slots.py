@@ -146,7 +146,8 @@ def _path_opens_at(state: State, path: Path, now: float) -> float:
 
 
 def _open(state: State, work: Work, rank: int, path: Path, now: float) -> Action | None:
-    lane = lane_of_rank(state, work, rank, None, now)
+    cold = state.road(path.source, work.site).cold
+    lane = lane_of_rank(state, work, rank, None, now, cold=cold)
     if lane is None:
         return None
     session = state.begin(work, path, now)

@@ -7,9 +7,14 @@ bulk; while both wait, one turn in `bulk_turns` is bulk's. What cannot move now 
 ring and left where it will be put back from.
 """
 
+from itertools import islice
+from typing import Final
+
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.parts import Destination, Job, Lane, Session, Share, Work
 from ekiden.engine.schedule.state import State
+
+LOOKED_AT: Final = 64  # lanes of a job among which a cold source looks for the most engaged
 
 
 def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | None:
@@ -21,7 +26,7 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
     for rank in (first, 1 - first):
         if shut[rank]:
             continue
-        lane = lane_of_rank(state, work, rank, session, now)
+        lane = lane_of_rank(state, work, rank, session, now, cold=session.road.cold)
         if lane is not None:
             if rank == 1:
                 work.turn = 0
@@ -32,7 +37,7 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
 
 
 def lane_of_rank(
-    state: State, work: Work, rank: int, session: Session | None, now: float
+    state: State, work: Work, rank: int, session: Session | None, now: float, *, cold: bool
 ) -> Lane | None:
     """Return the next lane among a work's mail of one rank.
 
@@ -42,6 +47,7 @@ def lane_of_rank(
         rank: 0 for transactional mail, 1 for bulk.
         session: Which session would take it; None for one that would be opened for it.
         now: UNIX seconds.
+        cold: Whether it would leave from a source that warms up there.
     """
     ring = work.rings[rank]
     while ring:
@@ -57,6 +63,8 @@ def lane_of_rank(
                 ring.popleft()
                 _set_aside(state, share, job, better, now)
                 continue
+        if cold:
+            _engaged_first(share)
         lane = _lane_of_share(state, share, session, now)
         if lane is not None:
             ring.rotate(-1)
@@ -64,6 +72,18 @@ def lane_of_rank(
         ring.popleft()
         share.in_line = False
     return None
+
+
+def _engaged_first(share: Share) -> None:
+    """Let the lane come first whose next recipient reacted the latest (`queue.engaged`).
+
+    Within a lane the queue has them in that order; among the lanes of a job, a cold source takes
+    the one whose next is due first. Equals stay in turn.
+    """
+    lanes = share.lanes
+    due = [lane.items[0].due_at if lane.items else FOREVER for lane in islice(lanes, LOOKED_AT)]
+    if due:
+        lanes.rotate(-due.index(min(due)))
 
 
 def _lane_of_share(state: State, share: Share, session: Session | None, now: float) -> Lane | None:
