@@ -53,12 +53,12 @@ class Paths(msgspec.Struct, frozen=True, kw_only=True):
     slowing: Annotated[
         float,
         Key(
-            "How long, when it asks for less though it has one session only; doubled each time.",
-            why="A receiver that throttles a single session wants a pause, not a smaller window.",
+            "How long, when it asks for less again and has taken nothing since; doubled each time.",
+            why="Who counts per second is open again at once, who counts per minute soon.",
             unit="duration",
             minimum=0.1,
         ),
-    ] = 20.0
+    ] = 10.0
     slowing_ceiling: Annotated[
         float, Key("At most so long when it asks for less.", unit="duration", minimum=0.1)
     ] = 600.0

@@ -486,7 +486,10 @@ class Scheduler:
 
     def session_closed(self, session_id: int, now: float) -> None:
         """Learn that a session has ended, by us or by them; its slot is free again."""
-        self._state.end(self._state.sessions[session_id], now)
+        session = self._state.sessions[session_id]
+        if session.cut and session.good > 1 and not session.finishing:
+            session.path.cut_short(session.good, now)
+        self._state.end(session, now)
 
     def settled(
         self,
@@ -518,10 +521,11 @@ class Scheduler:
             return
         path = session.path
         path.seconds += 0.3 * (now - at - path.seconds)
+        session.cut = lesson in (Lesson.SLOW, Lesson.BROKEN)
         if lesson is Lesson.GOOD:
-            session.carried = True
+            session.good += 1
             session.road.refusals = 0
-            if path.good(now):
+            if path.good(now, at):
                 state.poke_all(path.site)
             return
         self._learn(session, lesson, at, now, reason)

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from ekiden.shaping.caps import Rate
+from ekiden.shaping.speed import Speed
 
 BURST_SHARE: Final = 0.05  # of the limit may start at once
 MARGIN: Final = 0.05  # of the limit is left unused, for jitter on the way to the receiver
@@ -170,7 +171,7 @@ class Meter:
     def __init__(self, limiters: Mapping[str, Limiter], extra: Sequence[Limit] = ()) -> None:
         self._own = dict(limiters)
         self._every: tuple[Limit, ...] = (*self._own.values(), *extra)
-        self.smooth = any(isinstance(limiter, Bucket) for limiter in self._every)
+        self.smooth = any(isinstance(limiter, Bucket | Speed) for limiter in self._every)
         self.budgeted = any(isinstance(one, Allowance) for one in self._own.values())
         self.moved = False  # counted since somebody wrote `state` down and set this back
 

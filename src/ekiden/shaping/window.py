@@ -37,26 +37,42 @@ class WindowOptions:
         start: Sessions allowed to a path of which nothing is known.
         interval: The least seconds between two steps up.
         interval_max: What the interval grows to when trouble comes back.
-        probe: Seconds after trouble before the size that caused it is tried again.
+        probe: Seconds after trouble before the size that caused it is tried again,
+        probe_max: which become so many when that failed the last time.
     """
 
     start: int = 2
     interval: float = 2.0
     interval_max: float = 60.0
     probe: float = 120.0
+    probe_max: float = 240.0
 
 
 class Window:
     """The sessions a path may have now: `size`, from 1 up to a cap."""
 
-    __slots__ = ("_good", "_interval", "_moved_at", "_options", "knee", "size", "stepped_at")
+    __slots__ = (
+        "_ask",
+        "_asked_at",
+        "_good",
+        "_interval",
+        "_moved_at",
+        "_options",
+        "grew_at",
+        "knee",
+        "size",
+        "stepped_at",
+    )
 
     def __init__(self, options: WindowOptions) -> None:
         self._options = options
         self.size = options.start
         self.knee: int | None = None  # the largest size that is thought to be well
         self.stepped_at = NEVER  # the last step down
+        self.grew_at = NEVER  # the last step up
         self._moved_at = NEVER  # the last step either way
+        self._ask = options.probe  # seconds until the knee is passed
+        self._asked_at = NEVER  # when it was passed
         self._interval = options.interval
         self._good = 0
 
@@ -74,26 +90,29 @@ class Window:
         if now - self._moved_at < self._interval:
             return False
         if self.knee is not None and self.size >= self.knee:
-            if now - self.stepped_at < self._options.probe:
+            if now - self.stepped_at < self._ask:
                 return False
-            self.knee = None
+            self.knee, self._asked_at = None, now
         self.size += 1
         self._good = 0
-        self._moved_at = now
+        self._moved_at = self.grew_at = now
         self._interval = max(self._options.interval, self._interval / 2)
         return True
 
-    def trouble(self, now: float, *, since: float) -> bool:
+    def trouble(self, now: float, *, since: float, sized: bool = True) -> bool:
         """Learn that it was too much; return whether that was news.
 
         Args:
             now: UNIX seconds.
             since: When what failed was handed out; before the last step down it is the same run.
+            sized: Whether the size can be to blame: not when a rate has risen since it grew.
         """
         if since <= self.stepped_at:
             return False
-        self.knee = max(1, self.size - 1)
+        self.knee = max(1, self.size - 1) if sized else max(self.knee or 1, self.size)
         self.size = max(1, self.size // 2)
+        failed = now - self._asked_at < self._options.probe
+        self._ask = self._options.probe_max if failed else self._options.probe
         self.stepped_at = self._moved_at = now
         self._interval = min(self._interval * 2, self._options.interval_max)
         self._good = 0

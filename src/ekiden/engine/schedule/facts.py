@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.speed import SpeedOptions
 from ekiden.shaping.window import Backoff, WindowOptions
 from ekiden.smtp.outcome import Outcome
 
@@ -87,8 +88,9 @@ class SchedulerOptions:
             others would use many times.
         park_after: A lane that cannot move for longer leaves its place to others.
         window: How the sessions of a path are found.
+        speed: How a rate is found for a path that is throttled.
         failing: How long a path is left alone after failed connections.
-        slowing: Likewise, when it asks for less though it has one session only.
+        slowing: Likewise, when it asks for less again and has taken nothing since.
         blocking: Likewise, when it refuses the source.
     """
 
@@ -109,8 +111,9 @@ class SchedulerOptions:
     dragging: float = 5.0
     park_after: float = 15.0
     window: WindowOptions = field(default_factory=WindowOptions)
+    speed: SpeedOptions = field(default_factory=SpeedOptions)
     failing: Backoff = field(default_factory=lambda: Backoff(30.0, 1_800.0))
-    slowing: Backoff = field(default_factory=lambda: Backoff(20.0, 600.0))
+    slowing: Backoff = field(default_factory=lambda: Backoff(10.0, 600.0))
     blocking: Backoff = field(default_factory=lambda: Backoff(900.0, 14_400.0))
 
 
@@ -124,6 +127,7 @@ class Learned:
         refusals: Replies in a row that asked for less.
         until: Nothing is begun before.
         reason: Why.
+        speed: `Speed.state()`.
     """
 
     window: list[float]
@@ -131,6 +135,7 @@ class Learned:
     refusals: int = 0
     until: float = 0.0
     reason: str = ""
+    speed: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,16 @@ from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.rates import Limit, Meter
+from ekiden.shaping.speed import Speed, SpeedOptions
 from ekiden.shaping.warmup import Ramp
 from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 from ekiden.smtp.outcome import Outcome
 
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
+CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
+CUT_FOR: Final = 3_600.0  # for so many seconds
+BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
+SPEED: Final = "speed"  # the owner of the rate that a path has found
 
 
 class Line:
@@ -287,6 +292,9 @@ class Path(Scope):
 
     __slots__ = (
         "_blocking",
+        "_cut",
+        "_cut_until",
+        "_cuts",
         "_failed_at",
         "_failing",
         "_slowing",
@@ -296,6 +304,7 @@ class Path(Scope):
         "seconds",
         "site",
         "source",
+        "speed",
         "window",
     )
 
@@ -303,20 +312,37 @@ class Path(Scope):
         self,
         source: Source,
         site: Site,
-        window: WindowOptions,
+        learning: tuple[WindowOptions, SpeedOptions],
         waits: tuple[Backoff, Backoff, Backoff],
         bulk_turns: int,
     ) -> None:
         super().__init__("path", f"{source.name} to {site.name}", source.path_caps, bulk_turns)
         self.source = source
         self.site = site
-        self.window = Window(window)
+        self.window = Window(learning[0])
+        self.speed = Speed(learning[1])
         self._failing, self._slowing, self._blocking = waits
         self.failures = 0  # failed connections in a row; not 0: one probe at a time
         self.refusals = 0  # replies in a row that asked for less though there was one session
         self.proven = 0  # sessions that are open now
         self.seconds = 0.0  # that a message takes, the latest weighing most
         self._failed_at = NEVER
+        self._cut, self._cuts = 0, 0  # messages after which sessions were cut short, how often
+        self._cut_until = NEVER
+
+    def messages_per_session(self, now: float) -> int | None:
+        """Return after how many messages the receiver ends sessions, if that has shown."""
+        return self._cut if now < self._cut_until else None
+
+    def cut_short(self, carried: int, now: float) -> None:
+        """Learn that the receiver ended a session of its own accord after so many messages.
+
+        Three times the same number in a row is a limit, for an hour: then it is asked again.
+        """
+        self._cuts = self._cuts + 1 if carried == self._cut else 1
+        self._cut = carried
+        if self._cuts >= CUTS:
+            self._cut_until = now + CUT_FOR
 
     def limit(self) -> int:
         """Return how many sessions it may have now."""
@@ -335,24 +361,47 @@ class Path(Scope):
             self.until = until
             self.reason = reason
 
-    def good(self, now: float) -> bool:
-        """Learn that a transaction went well; return whether there is room for more."""
-        self.failures = self.refusals = 0
-        window = self.window
+    def good(self, now: float, since: float) -> bool:
+        """Learn that a transaction went well that was handed out at `since`.
+
+        Returns:
+            Whether there is room for more.
+        """
+        window, speed = self.window, self.speed
+        self.failures = 0
+        if since > window.stepped_at:
+            self.refusals = 0
+        faster = speed.good(now, since=since)
         # A window that is not full does not grow, whatever its cap; most are not.
         cap = self._cap() if self.sessions >= window.size else 0
-        return window.good(now, busy=self.sessions, cap=cap)
+        if cap and speed.binds(now):
+            cap = min(cap, window.knee or window.size)  # more sessions would wait for the rate
+        return window.good(now, busy=self.sessions, cap=cap) or faster
 
     def _cap(self) -> int:
         cap = self.site.session_cap()
         return cap if self.caps.sessions is None else min(cap, self.caps.sessions)
 
     def slow(self, now: float, since: float, reason: str, jitter: float) -> None:
-        """Learn that the receiver asks for less."""
-        single = self.window.size == 1
-        if self.window.trouble(now, since=since) and single:
-            self.refusals += 1
-            self.pause(now + self._slowing.wait(self.refusals, jitter), reason)
+        """Learn that the receiver asks for less.
+
+        Sessions are halved, and the rate too, unless the window has grown since the rate rose: then
+        it was the sessions that were too much. When it asks again though it has taken nothing
+        since, it is left alone for a while that grows.
+        """
+        window, speed = self.window, self.speed
+        sized = speed.rate is None or window.grew_at > speed.rose_at
+        if not window.trouble(now, since=since, sized=sized):
+            return
+        self.refusals += 1
+        if sized and speed.rate is not None and self.refusals == 1:
+            speed.limit(speed.taken(now) * BELOW, now)  # or their rate: it is asked for by itself
+            return
+        if speed.trouble(now, since=since):
+            if not (self.extra and SPEED in self.extra):
+                self.limit_messages(SPEED, speed)
+            return
+        self.pause(now + self._slowing.wait(self.refusals, jitter), reason)
 
     def blocked(self, now: float, since: float, reason: str, jitter: float) -> None:
         """Learn that the receiver refuses this source."""
@@ -370,7 +419,7 @@ class Path(Scope):
         path is left alone for a while.
         """
         self.window.trouble(now, since=since)
-        alive = self.proven - session.open > 0 or session.carried
+        alive = self.proven - session.open > 0 or session.good > 0
         if alive or since <= self._failed_at:
             return
         self.failures += 1
@@ -380,13 +429,23 @@ class Path(Scope):
     def state(self) -> Learned:
         """Return what must be kept to continue after a restart."""
         until = max(self.until, 0.0)
-        return Learned(self.window.state(), self.failures, self.refusals, until, self.reason)
+        return Learned(
+            self.window.state(),
+            self.failures,
+            self.refusals,
+            until,
+            self.reason,
+            self.speed.state(),
+        )
 
     def restore(self, learned: Learned) -> None:
         """Continue from what was kept."""
         self.window.restore(learned.window)
         self.failures, self.refusals = learned.failures, learned.refusals
         self.until, self.reason = learned.until, learned.reason
+        self.speed.restore(learned.speed)
+        if self.speed.rate is not None:
+            self.limit_messages(SPEED, self.speed)
 
 
 class Destination(Scope):
@@ -554,10 +613,11 @@ class Session:
 
     __slots__ = (
         "begun_at",
-        "carried",
+        "cut",
         "destination",
         "destinations",
         "finishing",
+        "good",
         "hand",
         "id",
         "idle_until",
@@ -593,7 +653,8 @@ class Session:
         self.destination: Destination | None = None  # the latest
         self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
         self.open = False
-        self.carried = False  # a transaction on it went well
+        self.good = 0  # transactions on it that went well
+        self.cut = False  # the latest one did not, so that an end now would be the receiver's
         self.probe = False  # of a path that failed or drags
         self.finishing = ""
         self.idle_until = NEVER

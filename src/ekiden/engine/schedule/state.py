@@ -171,7 +171,8 @@ class State:
         if found is None:
             options = self.options
             waits = (options.failing, options.slowing, options.blocking)
-            found = Path(source, site, options.window, waits, options.bulk_turns)
+            learning = (options.window, options.speed)
+            found = Path(source, site, learning, waits, options.bulk_turns)
             self._find_counts(found)
             learned = self.learned.pop(found.name, None)
             if learned is not None:
@@ -580,6 +581,9 @@ class State:
             (most for scope in scopes if (most := scope.caps.messages_per_session) is not None),
             default=session.most,
         )
+        found = path.messages_per_session(now)
+        if found is not None:
+            session.most = min(session.most, found)
         self.sessions[session.id] = session
         work.sessions += 1
         session.probe = self.suspect(path)

@@ -1,0 +1,32 @@
+"""Hidden limits are found, kept to, and found again when they rise; the figures of the issue.
+
+All cases, for longer: `python -m bench.adaptation`.
+"""
+
+import pytest
+
+from adaptation_cases import CASES, Case, full_speed_after, measure, neighbours, recovery
+
+CHEAP = [case for case in CASES if case.limit <= 20.0]  # a simulated hour of these takes seconds
+IN_STEADY_STATE = 0.90  # at least, of the limit: it stays within 10 % under it
+REFUSED = 0.02  # at most, of all transactions
+
+
+@pytest.mark.parametrize("case", CHEAP, ids=lambda case: case.name)
+def test_a_hidden_limit_is_found_and_kept_to(case: Case) -> None:
+    found = measure(case, 1.5)
+    assert found.used >= IN_STEADY_STATE
+    assert found.refused < REFUSED
+
+
+@pytest.mark.parametrize("case", CHEAP[:2], ids=lambda case: case.name)
+def test_a_limit_that_rises_is_found_within_minutes(case: Case) -> None:
+    assert recovery(case) <= 8
+
+
+def test_a_receiver_that_never_throttles_gets_full_speed_within_a_minute() -> None:
+    assert full_speed_after() <= 60
+
+
+def test_one_bad_receiver_costs_the_others_five_percent_at_most() -> None:
+    assert {what: share for what, share in neighbours().items() if share < 0.95} == {}
