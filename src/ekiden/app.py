@@ -77,7 +77,9 @@ from ekiden.queue.model import (
     Settlement,
 )
 from ekiden.queue.queue import Queue
+from ekiden.reactor import Reactor
 from ekiden.shaping.providers import Providers
+from ekiden.shaping.reactions import Reaction
 from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec
 from ekiden.spool.layout import Spool
@@ -180,6 +182,7 @@ class App:
                 dice=random.random,
                 settle=self._settler.put,
                 blocked=self._blocked,
+                heard=lambda *what: self.reactor.heard(*what),
             ),
             settler=self._settler,
             sources=settings.sources(config),
@@ -208,6 +211,15 @@ class App:
             own=settings.set_reputations(config),
         )
         self.destinations = Destinations(self.queue, plan(config))
+        self.reactor = Reactor(
+            self.queue,
+            self.scheduler,
+            settings.reactions(config),
+            now=self.clock.now,
+            provider_of=provider_of,
+            stop_job=self._stop_job,
+            told=self._told,
+        )
         self.exporter = Exporter(
             self.queue,
             log,
@@ -346,6 +358,7 @@ class App:
                     group.create_task(self.holds.run(), name="holds"),
                     group.create_task(self.keeper.run(), name="counts"),
                     group.create_task(self.warming.run(), name="warm-up"),
+                    group.create_task(self.reactor.run(), name="reactions"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self._count_refused(), name="refused mail"),
@@ -366,6 +379,7 @@ class App:
             await self.site.recorder.flush()
             await self.reporter.report_ended()
             await self.keeper.save()
+            await self.reactor.save()
             await self.standings.round()
             await self.returned.flush(self.clock.now())
             await self.exporter.drain()
@@ -399,6 +413,7 @@ class App:
             )
         self._ledger = Ledger.begin(self._database)
         await self.keeper.recall()
+        await self.reactor.recall()
         await self.holds.recall()
         self.holds.look_at_all()  # what put mail aside may be gone from the configuration
         await self.standings.begin()
@@ -538,6 +553,23 @@ class App:
         self.scheduler.roads.blocked(journey.source, journey.site, now, journey.began, why)
         self.standings.blocked(scope, detail if listing else f"{detail}; {reply}", claimed.job_id)
 
+    async def _stop_job(self, job_id: int, reason: str) -> None:
+        scope = f"job:{job_id}"
+        if await self.queue.stop_scope(scope, reason, self.clock.now()):
+            self.standings.stopped_by_hand(scope, reason)
+
+    def reactions(self) -> list[Reaction]:
+        """Return what is done for a while about what receivers say."""
+        return self.reactor.live()
+
+    def cancel_reaction(self, number: int) -> bool:
+        """End a reaction; return whether there was one."""
+        found = self.reactor.cancel(number)
+        if found is not None:
+            self.holds.look_at_all()
+            self.dispatcher.poke()
+        return found is not None
+
     def _told(self) -> None:
         self.exporter.wake()
 
@@ -583,6 +615,7 @@ class App:
         self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
         self.standings.reconfigure(settings.reputation(config), settings.set_reputations(config))
+        self.reactor.reconfigure(settings.reactions(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))
         self.dispatcher.reconfigure(
             settings.resolver(config, self.clock.now),

@@ -414,6 +414,11 @@ def set_reputations(config: Config) -> dict[str, ReputationOptions]:
     return found
 
 
+def reactions(config: Config) -> tuple[Rule, ...]:
+    """Return what is done about receivers' replies: the operator's rules before the shipped."""
+    return providers(config).rules()
+
+
 def provider_of() -> Callable[[str, str], str]:
     """Return what names the provider of (MX host, destination); "" for nobody known."""
     providers = Providers.load()

@@ -84,6 +84,7 @@ class Conclusions:
         dice: A random number from 0 to 1.
         settle: Takes each settlement on its way to the queue.
         blocked: Hears of each reply that blocks our address or name.
+        heard: Hears of each attempt that was not accepted.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Conclusions:
         dice: Callable[[], float],
         settle: Callable[[Settlement], None],
         blocked: Callable[[Claimed, Verdict, Journey, str], None] = lambda *_: None,
+        heard: Callable[[Claimed, Attempt, Journey], None] = lambda *_: None,
     ) -> None:
         self._classifier = classifier
         self.policy = policy
@@ -104,6 +106,7 @@ class Conclusions:
         self._dice = dice
         self._settle = settle
         self._blocked = blocked
+        self._heard = heard
 
     def reconfigure(self, classifier: Classifier, policy: RetryPolicy) -> None:
         """Take over the rules and the schedule of a new configuration."""
@@ -150,6 +153,8 @@ class Conclusions:
         attempt = self._attempt(outcome, judged.verdict, journey)
         settlement = _settlement(claimed, attempt, judged.decision, self._now())
         self._settle(settlement)
+        if not isinstance(outcome, Accepted):
+            self._heard(claimed, attempt, journey)
         verdict = judged.verdict
         if verdict is not None and verdict.action is Action.BLOCKED_REPUTATION:
             self._blocked(claimed, verdict, journey, attempt.reply)

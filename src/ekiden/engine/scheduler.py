@@ -44,6 +44,7 @@ from ekiden.engine.schedule.facts import (
     Take,
 )
 from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session, Site
+from ekiden.engine.schedule.reacting import Reacting
 from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
@@ -70,6 +71,7 @@ class Scheduler:
 
     Attributes:
         roads: What is said and asked of (source, provider).
+        reacting: What is done for a while about what receivers say.
         counting: What was counted of hours and days, to be kept across restarts.
     """
 
@@ -79,6 +81,7 @@ class Scheduler:
         self._state = State(options or SchedulerOptions(), jitter)
         self.roads = Roads(self._state)
         self.counting = Counting(self._state)
+        self.reacting = Reacting(self._state)
 
     # --- Facts: configuration -------------------------------------------------------------------
 
@@ -641,7 +644,7 @@ class Scheduler:
         for scope in session.scopes:
             if scope.until > now:
                 return scope.reason
-            caps = scope.caps.sessions
+            caps = scope.most
             if caps is not None and scope.sessions - scope.leaving > caps:
                 return f"{scope} allows {caps} sessions"
         if overflow.must_leave(self._state, session, now):

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     RAMP = "ramp"  # a source's warm-up at a provider
     HOURS = "hours"  # deferrals of a provider by hour of the day
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
+    REACTION = "reaction"  # what is done for a while about what a receiver said
 
 
 FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays

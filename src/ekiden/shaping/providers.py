@@ -15,11 +15,14 @@ from typing import Any, Final
 from ekiden.errors import ConfigError
 from ekiden.localtime import Span, zone
 from ekiden.shaping.caps import Rate
+from ekiden.shaping import reactions
 from ekiden.shaping.layers import KEYS, Layer, LimitSet
 
 OURS: Final = "ours"  # how the source of a value begins that no provider published
 _TLS: Final = frozenset({"opportunistic", "required", "off"})
-_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits", "avoid"})
+_FIELDS: Final = frozenset(
+    {"title", "mx", "destinations", "notes", "limits", "avoid", "reactions"}
+)
 _AVOID: Final = frozenset({"bulk", "transactional", "time_zone", "source"})
 
 
@@ -38,6 +41,7 @@ class Avoid:
     transactional: tuple[str, ...]
     time_zone: str
     source: str
+ANY: Final = "any"  # the table of what every receiver's replies are read for
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Provider:
         sources: Where each limit was read, by key; it begins with "ours" where nobody says.
         notes: What an operator should know.
         avoid: When mail should not begin there.
+        reactions: What is done about its replies.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Provider:
     sources: tuple[tuple[str, str], ...] = ()
     notes: str = ""
     avoid: Avoid | None = None
+    reactions: tuple[reactions.Rule, ...] = ()
 
     def has_host(self, host: str) -> bool:
         """Whether an MX host is one of its own."""
@@ -120,6 +126,11 @@ class Providers:
         names = {provider.name for provider in merged}
         return Providers([*merged, *(each for each in self if each.name not in names)])
 
+    def rules(self) -> tuple[reactions.Rule, ...]:
+        """Return every reaction, the providers' own before those to every receiver."""
+        every = sorted(self._by_name.values(), key=lambda provider: provider.name == ANY)
+        return tuple(rule for provider in every for rule in provider.reactions)
+
     def match(self, destination: str, hosts: Sequence[str]) -> Provider | None:
         """Return the provider of a destination, None when it is nobody known.
 
@@ -149,6 +160,7 @@ def _over(base: Provider, own: Provider) -> Provider:
         sources=tuple({**dict(base.sources), **dict(own.sources)}.items()),
         notes=own.notes or base.notes,
         avoid=own.avoid or base.avoid,
+        reactions=reactions.overlaid(base.reactions, own.reactions),
     )
 
 
@@ -178,6 +190,10 @@ def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
         sources=tuple(sources),
         notes=table.get("notes", "").strip(),
         avoid=_avoid(table["avoid"], place) if "avoid" in table else None,
+        reactions=tuple(
+            reactions.parse(one, "" if name == ANY else name, place)
+            for one in table.get("reactions", ())
+        ),
     )
 
 

@@ -95,6 +95,7 @@ class Scope(Gate):
         "messages",
         "reason",
         "sessions",
+        "squeezed",
         "until",
     )
 
@@ -109,6 +110,7 @@ class Scope(Gate):
         self.messages: Meter | None = None
         self.connections: Meter | None = None
         self.extra: dict[str, Limit] | None = None  # beside the rates, by who set them
+        self.squeezed: dict[str, int] | None = None  # caps on sessions beside its own, likewise
         self.set_caps(caps)
 
     def set_caps(self, caps: Caps) -> None:
@@ -134,6 +136,22 @@ class Scope(Gate):
         self.extra = extra or None
         self._renew_messages(self.caps)
 
+    def squeeze(self, owner: str, sessions: int | None) -> None:
+        """Let a cap on sessions of somebody else's hold beside the own one, or no longer."""
+        squeezed = {key: one for key, one in (self.squeezed or {}).items() if key != owner}
+        if sessions is not None:
+            squeezed[owner] = sessions
+        self.squeezed = squeezed or None
+
+    @property
+    def most(self) -> int | None:
+        """The most sessions it may have now; None for no cap."""
+        own = self.caps.sessions
+        if self.squeezed is None:
+            return own
+        least = min(self.squeezed.values())
+        return least if own is None else min(own, least)
+
     def _renew_messages(self, caps: Caps) -> None:
         extra = tuple(self.extra.values()) if self.extra else ()
         self.messages = _renewed(self.messages, Meter.of(caps.messages, extra))
@@ -145,11 +163,12 @@ class Scope(Gate):
 
     def full(self) -> bool:
         """Whether its cap on sessions is reached."""
-        return self.caps.sessions is not None and self.sessions >= self.caps.sessions
+        most = self.most
+        return most is not None and self.sessions >= most
 
     def open_at(self, now: float) -> float:
         """Return when one more session may begin here."""
-        if self.caps.sessions is not None and self.sessions >= self.caps.sessions:
+        if self.full():
             return FOREVER
         at = max(self.until, now)
         if self.connections is not None:
@@ -163,7 +182,7 @@ class Scope(Gate):
         if self.until > now:
             return self.reason, self.until
         if self.full():
-            return f"{self.sessions} of {self.caps.sessions} sessions of {self}", FOREVER
+            return f"{self.sessions} of {self.most} sessions of {self}", FOREVER
         for meter, what in ((self.connections, "connections"), (self.messages, "messages")):
             if meter is not None and (at := meter.ready_at(now)) > now:
                 return f"{what} of {self} are limited to {meter.binding(now)}", at
@@ -348,7 +367,7 @@ class Path(Scope):
         """Return how many sessions it may have now."""
         if self.failures:
             return 1
-        cap = self.caps.sessions
+        cap = self.most
         return self.window.size if cap is None else min(self.window.size, cap)
 
     def room(self) -> bool:
@@ -380,7 +399,7 @@ class Path(Scope):
 
     def _cap(self) -> int:
         cap = self.site.session_cap()
-        return cap if self.caps.sessions is None else min(cap, self.caps.sessions)
+        return cap if self.most is None else min(cap, self.most)
 
     def slow(self, now: float, since: float, reason: str, jitter: float) -> None:
         """Learn that the receiver asks for less.

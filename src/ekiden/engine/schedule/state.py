@@ -8,7 +8,7 @@ carry gates whose opening is a matter of time; the end of a session opens those 
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -91,6 +91,7 @@ class State:
         self.out: deque[Action] = deque()
         self.loads: dict[int, Lane] = {}
         self.unresolved: deque[Destination] = deque()
+        self.made_path: Callable[[Path], None] = lambda _: None
         self._timers: list[tuple[float, int, Gate | Job]] = []
         self._ticket = 0
         self.set_sources(options.sources)
@@ -147,7 +148,7 @@ class State:
 
     def site(self, name: str, provider: str) -> Site:
         """Return the site; its provider is that of the latest answer."""
-        family = self._provider(provider) if provider else None
+        family = self.provider(provider) if provider else None
         found = self.sites.get(name)
         if found is None:
             options = self.options
@@ -157,7 +158,8 @@ class State:
             found.provider = family
         return found
 
-    def _provider(self, name: str) -> Scope:
+    def provider(self, name: str) -> Scope:
+        """Return the provider."""
         found = self.providers.get(name)
         if found is None:
             found = Scope("provider", name, NO_CAPS, self.options.bulk_turns)
@@ -178,6 +180,7 @@ class State:
             if learned is not None:
                 found.restore(learned)
             site.paths[source.name] = found
+            self.made_path(found)
         return found
 
     def road(self, source: Source, site: Site) -> Road:
