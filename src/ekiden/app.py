@@ -41,7 +41,7 @@ from ekiden.control.token_service import TokenAnswers
 from ekiden.control.tokens import ApiTokens
 from ekiden.control.waiting import span
 from ekiden.destinations import Destinations, plan
-from ekiden.engine.capsbook import CapsBook
+from ekiden.engine.capsbook import CapsBook, profiles, reactions
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composer
 from ekiden.engine.conclude import Conclusions, Journey
@@ -69,6 +69,7 @@ from ekiden.lists.suppression import Suppressions
 from ekiden.message.addresses import parse_mailbox
 from ekiden.preview.judgement import judge
 from ekiden.queue.model import (
+    Attempt,
     Claimed,
     JobFacts,
     JobState,
@@ -78,7 +79,6 @@ from ekiden.queue.model import (
 )
 from ekiden.queue.queue import Queue
 from ekiden.reactor import Reactor
-from ekiden.shaping.providers import Providers
 from ekiden.shaping.reactions import Reaction
 from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec
@@ -145,7 +145,7 @@ class App:
         self._jobs: dict[int, JobFacts] = {}
         self._settler = Settler(self._write_results, self._results_written)
         identifiers = settings.identifiers(config)
-        provider_of = settings.provider_of()
+        provider_of = settings.provider_of(config)
         self.warming = Warming(
             self.queue,
             self.scheduler,
@@ -155,7 +155,7 @@ class App:
         )
         self.keeper = Keeper(self.queue, self.scheduler, self.warming.ramps, self.clock.now)
         self.book = ProviderBook(self.metrics, provider_of)
-        self._caps = CapsBook(config, Providers.load())
+        self._caps = CapsBook(config, profiles(config))
         self._links = settings.links(config)
         self._composer = Composer(
             self.queue,
@@ -182,7 +182,7 @@ class App:
                 dice=random.random,
                 settle=self._settler.put,
                 blocked=self._blocked,
-                heard=lambda *what: self.reactor.heard(*what),
+                heard=self._heard,
             ),
             settler=self._settler,
             sources=settings.sources(config),
@@ -214,7 +214,7 @@ class App:
         self.reactor = Reactor(
             self.queue,
             self.scheduler,
-            settings.reactions(config),
+            reactions(config),
             now=self.clock.now,
             provider_of=provider_of,
             stop_job=self._stop_job,
@@ -553,6 +553,9 @@ class App:
         self.scheduler.roads.blocked(journey.source, journey.site, now, journey.began, why)
         self.standings.blocked(scope, detail if listing else f"{detail}; {reply}", claimed.job_id)
 
+    def _heard(self, claimed: Claimed, attempt: Attempt, journey: Journey) -> None:
+        self.reactor.heard(claimed, attempt, journey)
+
     async def _stop_job(self, job_id: int, reason: str) -> None:
         scope = f"job:{job_id}"
         if await self.queue.stop_scope(scope, reason, self.clock.now()):
@@ -615,13 +618,13 @@ class App:
         self._composer.reconfigure(signer, settings.sets(config), identifiers, links)
         self.returned.reconfigure(classifier, identifiers, config.reputation.volume)
         self.standings.reconfigure(settings.reputation(config), settings.set_reputations(config))
-        self.reactor.reconfigure(settings.reactions(config))
+        self.reactor.reconfigure(reactions(config))
         self._parts.conclusions.reconfigure(classifier, settings.retry_policy(config))
         self.dispatcher.reconfigure(
             settings.resolver(config, self.clock.now),
             settings.dialling(config),
             settings.sources(config),
-            CapsBook(config, Providers.load()).facts,
+            CapsBook(config, profiles(config)).facts,
             settings.engine(config),
         )
         self.config = config

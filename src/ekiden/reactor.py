@@ -2,7 +2,7 @@
 
 ```
 conclusions -> heard -> Reactions (pure) -> begun -> Scheduler.reacting, or the job is stopped
-                             |                  \\-> an alert event, the log
+                             |                  +--> an alert event, the log
                          every second: lapsed -> lifted -> an alert event
 ```
 

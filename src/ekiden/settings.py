@@ -22,7 +22,7 @@ from ekiden.control.list_service import Confirming
 from ekiden.control.pacing_service import PacingFacts
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
-from ekiden.engine.capsbook import source_caps
+from ekiden.engine.capsbook import profiles, source_caps
 from ekiden.engine.composer import SetOptions
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dialler import DialOptions, TlsRules
@@ -191,6 +191,7 @@ def dialling(config: Config) -> DialOptions:
             default=TlsPolicy(tls.policy),
             destinations=tuple((one.pattern, TlsPolicy(one.policy)) for one in tls.destinations),
             sites=tuple((one.mx, TlsPolicy(one.policy)) for one in tls.sites),
+            providers=profiles(config),
         ),
         policy=AddressPolicy(
             allowed=config.delivery.allow_networks,
@@ -414,14 +415,9 @@ def set_reputations(config: Config) -> dict[str, ReputationOptions]:
     return found
 
 
-def reactions(config: Config) -> tuple[Rule, ...]:
-    """Return what is done about receivers' replies: the operator's rules before the shipped."""
-    return providers(config).rules()
-
-
-def provider_of() -> Callable[[str, str], str]:
+def provider_of(config: Config) -> Callable[[str, str], str]:
     """Return what names the provider of (MX host, destination); "" for nobody known."""
-    providers = Providers.load()
+    providers = profiles(config)
 
     @functools.lru_cache(maxsize=10_000)
     def name(host: str, destination: str) -> str:
@@ -438,7 +434,7 @@ def returned_mail(config: Config, queue: Queue) -> Intake:
         classifier(config),
         identifiers(config),
         volume=config.reputation.volume,
-        provider_of=provider_of(),
+        provider_of=provider_of(config),
     )
 
 

@@ -124,11 +124,10 @@ def explain(
 
     from ekiden import settings  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
-    from ekiden.engine.capsbook import CapsBook  # noqa: PLC0415
+    from ekiden.engine.capsbook import CapsBook, profiles  # noqa: PLC0415
     from ekiden.engine.names import a_labels  # noqa: PLC0415
     from ekiden.engine.sites import Unresolved  # noqa: PLC0415
     from ekiden.errors import UnavailableError  # noqa: PLC0415
-    from ekiden.shaping.providers import Providers  # noqa: PLC0415
 
     loaded = load_config(config)
     resolver = settings.resolver(loaded, time.time)
@@ -136,7 +135,7 @@ def explain(
     if isinstance(site, Unresolved):
         raise UnavailableError(site.outcome.detail, where=destination)
     name = destination if destination.startswith("[") else a_labels(destination)
-    book = CapsBook(loaded, Providers.load())
+    book = CapsBook(loaded, profiles(loaded))
     policy, said_by = settings.dialling(loaded).tls.explain(
         name, [host.name for host in site.hosts]
     )

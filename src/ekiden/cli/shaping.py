@@ -22,12 +22,12 @@ def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
     from ekiden import settings  # noqa: PLC0415 - help must not wait for them
     from ekiden.bounce import lint as rules  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
+    from ekiden.engine.capsbook import profiles  # noqa: PLC0415
     from ekiden.shaping import lint as shaping  # noqa: PLC0415
-    from ekiden.shaping.providers import Providers  # noqa: PLC0415
 
     loaded = load_config(config)
     found = [
-        *shaping.of_providers(Providers.load()),
+        *shaping.of_providers(profiles(loaded)),
         *shaping.of_patterns(
             "limits.destination", [it.pattern for it in loaded.limits.destinations]
         ),

@@ -21,6 +21,7 @@ from ekiden.config.content import ContentSettings, LintSettings
 from ekiden.config.eventing import Events
 from ekiden.config.keys import Key
 from ekiden.config.pacing import Paths
+from ekiden.config.receivers import ProviderSettings, ReactionSettings
 from ekiden.config.returning import Inbound, Reputation
 from ekiden.config.sending import (
     Delivery,
@@ -304,6 +305,8 @@ class Config(
         "sources": "source",
         "pools": "pool",
         "routes": "route",
+        "providers": "provider",
+        "reactions": "reaction",
         "configuration_sets": "configuration_set",
     },
 ):
@@ -319,6 +322,12 @@ class Config(
     sources: Annotated[tuple[Source, ...], Key("Addresses it leaves from.")] = ()
     pools: Annotated[tuple[Pool, ...], Key("Sets of sources.")] = ()
     routes: Annotated[tuple[Route, ...], Key("Where it goes instead of the MX.")] = ()
+    providers: Annotated[
+        dict[str, ProviderSettings], Key("What receivers ask, in your words.", example="example")
+    ] = msgspec.field(default_factory=dict)
+    reactions: Annotated[
+        tuple[ReactionSettings, ...], Key("What is done about their replies.")
+    ] = ()
     dns: Annotated[Dns, Key("Lookups.")] = Dns()
     tls: Annotated[Tls, Key("Encryption.")] = Tls()
     dkim: Annotated[Dkim, Key("Signatures.")] = Dkim()

@@ -5,6 +5,7 @@ caps of their own in the scheduler. `ekiden config explain` prints what `effecti
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from ekiden.config import Config
 from ekiden.config.pattern import first_match, matches
@@ -14,13 +15,70 @@ from ekiden.config.units import Rate as ConfigRate
 from ekiden.engine.schedule.facts import SiteFacts
 from ekiden.engine.sites import Site
 from ekiden.shaping.caps import Caps, Rate
-from ekiden.shaping.layers import Effective, Layer, LimitSet, effective
-from ekiden.shaping.providers import Providers
+from ekiden.shaping.layers import KEYS, Effective, Layer, LimitSet, effective
+from ekiden.shaping.providers import Provider, Providers
+from ekiden.shaping.reactions import Rule, overlaid, parse
 
 
 def rates(given: Sequence[ConfigRate] | None) -> tuple[Rate, ...] | None:
     """Return the configuration's rates as shaping counts them."""
     return None if given is None else tuple(Rate(rate.count, rate.seconds) for rate in given)
+
+
+def profiles(config: Config) -> Providers:
+    """Return the providers' profiles with the operator's words over them.
+
+    Raises:
+        ConfigError: A reaction of the configuration is none.
+    """
+    own = []
+    for name, said in config.providers.items():
+        limits: dict[str, Any] = {
+            key: rates(value) if key.endswith(("messages", "connections")) else value
+            for key in KEYS
+            if (value := getattr(said, key, None)) is not None
+        }
+        own.append(
+            Provider(
+                name=name,
+                title=said.title,
+                mx=tuple(mx.lower() for mx in said.mx),
+                destinations=said.destinations,
+                limits=LimitSet(**limits),
+                sources=tuple((key, "your configuration") for key in limits),
+            )
+        )
+    return Providers.load().overlaid(Providers(own))
+
+
+def reactions(config: Config) -> tuple[Rule, ...]:
+    """Return what is done about receivers' replies: the operator's rules before the shipped.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    own = []
+    for one in config.reactions:
+        table = {
+            "name": one.name,
+            "match": one.match,
+            "class": one.klass,
+            "after": one.after,
+            "scope": one.scope,
+            "action": one.action,
+            "to": _number(one.to),
+            "for": one.lasts,
+        }
+        own.append(parse(table, one.provider, "reaction"))
+    return overlaid(profiles(config).rules(), own)
+
+
+def _number(text: str) -> str | float | int:
+    """Return what `to` says: a number of sessions, a share, or else a rate as it stands."""
+    try:
+        return int(text) if text.isdigit() else float(text)
+    except ValueError:
+        return text
 
 
 class CapsBook:

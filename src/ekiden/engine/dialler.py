@@ -12,6 +12,7 @@ from ekiden.engine.session import Session
 from ekiden.engine.sources import Source
 from ekiden.engine.tls import TlsContexts, TlsPolicy
 from ekiden.networks import AddressPolicy
+from ekiden.shaping.providers import Providers
 from ekiden.smtp.outcome import Broke, Cause, Rejected, Stage
 
 
@@ -28,17 +29,27 @@ class TlsRules:
         default: Where nothing else is said.
         destinations: (pattern, policy); the first that matches decides.
         sites: (pattern of MX hosts, policy); every host of the site must match.
+        providers: The profiles, whose policies pass the default where that is less strict.
     """
 
     default: TlsPolicy = TlsPolicy.OPPORTUNISTIC
     destinations: tuple[tuple[str, TlsPolicy], ...] = ()
     sites: tuple[tuple[str, TlsPolicy], ...] = ()
+    providers: Providers | None = None
 
-    def of(self, destination: str, hosts: Sequence[str]) -> TlsPolicy:
-        """Return what a session for `destination` at a site of these hosts must do."""
-        return self.explain(destination, hosts)[0]
+    def of(self, destination: str, hosts: Sequence[str], *, routed: bool = False) -> TlsPolicy:
+        """Return what a session for `destination` at a site of these hosts must do.
 
-    def explain(self, destination: str, hosts: Sequence[str]) -> tuple[TlsPolicy, str]:
+        Args:
+            destination: The recipient's domain.
+            hosts: The site's MX hosts.
+            routed: Whether a route leads there: then it is not the provider's own site.
+        """
+        return self.explain(destination, hosts, routed=routed)[0]
+
+    def explain(
+        self, destination: str, hosts: Sequence[str], *, routed: bool = False
+    ) -> tuple[TlsPolicy, str]:
         """Return the same, and which layer said it."""
         mine = first_match(
             [(pattern, (policy, pattern)) for pattern, policy in self.destinations], destination
@@ -48,6 +59,13 @@ class TlsRules:
         for pattern, policy in self.sites:
             if hosts and all(matches(pattern, host) for host in hosts):
                 return policy, f"site {pattern}"
+        found = None
+        if self.providers is not None and not routed:
+            found = self.providers.match(destination, hosts)
+        if found is not None and found.limits.tls is not None:
+            asked = TlsPolicy(found.limits.tls)
+            if stricter(asked, self.default) is asked:
+                return asked, f"provider {found.name}"
         return self.default, "default"
 
 
@@ -88,7 +106,8 @@ class Dialler:
         route = self._resolver.route(site.route) if site.route else None
         if route is not None and route.tls is not None:
             return route.tls
-        return self._options.tls.of(destination, [host.name for host in site.hosts])
+        hosts = [host.name for host in site.hosts]
+        return self._options.tls.of(destination, hosts, routed=bool(site.route))
 
     async def dial(
         self, source: Source, site: Site, host: MxHost, destination: str

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ekiden.shaping.providers import ANY, Provider, Providers
+from ekiden.shaping.providers import Provider, Providers
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def of_providers(providers: Providers) -> Iterator[Dead]:
     """Yield providers that nothing matches, and patterns that an earlier provider takes first."""
     seen: list[Provider] = []
     for provider in providers:
-        if not (provider.mx or provider.destinations) and provider.name != ANY:
+        if not (provider.mx or provider.destinations):
             yield Dead(provider.name, "has neither mx nor destinations: nothing matches it")
         yield from _twice(provider)
         for earlier in seen:

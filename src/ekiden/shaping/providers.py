@@ -15,14 +15,12 @@ from typing import Any, Final
 from ekiden.errors import ConfigError
 from ekiden.localtime import Span, zone
 from ekiden.shaping.caps import Rate
-from ekiden.shaping import reactions
 from ekiden.shaping.layers import KEYS, Layer, LimitSet
+from ekiden.shaping.reactions import Rule, overlaid, parse
 
 OURS: Final = "ours"  # how the source of a value begins that no provider published
-_TLS: Final = frozenset({"opportunistic", "required", "off"})
-_FIELDS: Final = frozenset(
-    {"title", "mx", "destinations", "notes", "limits", "avoid", "reactions"}
-)
+_TLS: Final = frozenset({"opportunistic", "required", "verified", "off"})
+_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits", "avoid", "reactions"})
 _AVOID: Final = frozenset({"bulk", "transactional", "time_zone", "source"})
 
 
@@ -41,6 +39,8 @@ class Avoid:
     transactional: tuple[str, ...]
     time_zone: str
     source: str
+
+
 ANY: Final = "any"  # the table of what every receiver's replies are read for
 
 
@@ -68,7 +68,7 @@ class Provider:
     sources: tuple[tuple[str, str], ...] = ()
     notes: str = ""
     avoid: Avoid | None = None
-    reactions: tuple[reactions.Rule, ...] = ()
+    reactions: tuple[Rule, ...] = ()
 
     def has_host(self, host: str) -> bool:
         """Whether an MX host is one of its own."""
@@ -110,7 +110,7 @@ class Providers:
         return cls([_provider(name, table, where) for name, table in tables.items()])
 
     def __iter__(self) -> Any:
-        return iter(self._by_name.values())
+        return (provider for name, provider in self._by_name.items() if name != ANY)
 
     def __getitem__(self, name: str) -> Provider:
         return self._by_name[name]
@@ -126,7 +126,7 @@ class Providers:
         names = {provider.name for provider in merged}
         return Providers([*merged, *(each for each in self if each.name not in names)])
 
-    def rules(self) -> tuple[reactions.Rule, ...]:
+    def rules(self) -> tuple[Rule, ...]:
         """Return every reaction, the providers' own before those to every receiver."""
         every = sorted(self._by_name.values(), key=lambda provider: provider.name == ANY)
         return tuple(rule for provider in every for rule in provider.reactions)
@@ -160,7 +160,7 @@ def _over(base: Provider, own: Provider) -> Provider:
         sources=tuple({**dict(base.sources), **dict(own.sources)}.items()),
         notes=own.notes or base.notes,
         avoid=own.avoid or base.avoid,
-        reactions=reactions.overlaid(base.reactions, own.reactions),
+        reactions=overlaid(base.reactions, own.reactions),
     )
 
 
@@ -191,8 +191,7 @@ def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
         notes=table.get("notes", "").strip(),
         avoid=_avoid(table["avoid"], place) if "avoid" in table else None,
         reactions=tuple(
-            reactions.parse(one, "" if name == ANY else name, place)
-            for one in table.get("reactions", ())
+            parse(one, "" if name == ANY else name, place) for one in table.get("reactions", ())
         ),
     )
 

@@ -6,10 +6,11 @@ bears its number, so that its end takes off what it put on and nothing else.
 
 from collections.abc import Iterator
 
-from ekiden.engine.schedule.parts import OTHER, Path, Road, Scope, Site
+from ekiden.engine.schedule.parts import Path, Road, Scope, Site
 from ekiden.engine.schedule.state import State
 from ekiden.shaping import reactions
 from ekiden.shaping.caps import Rate
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.rates import Bucket
 from ekiden.shaping.reactions import Act, Reaction
 from ekiden.shaping.window import NEVER
