@@ -85,6 +85,9 @@ class SetOptions:
     return_domain: str = ""
 
 
+_NO_SET: Final = SetOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class _Play:
     """A job in play."""
@@ -354,7 +357,7 @@ class Composer:
         return _Play(facts, compiled, self._signer(domains), key, echoed, links)
 
     def _set_of(self, facts: JobFacts) -> SetOptions:
-        return self._sets.get(facts.configuration_set, SetOptions())
+        return self._sets.get(facts.configuration_set, _NO_SET)
 
 
 def message_id(key: str, delivery_id: int, domain: str) -> str:
