@@ -67,6 +67,7 @@ from ekiden.lists.contacts import Contacts
 from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
 from ekiden.message.addresses import parse_mailbox
+from ekiden.preflight import Watch
 from ekiden.preview.judgement import judge
 from ekiden.queue.model import (
     Attempt,
@@ -274,6 +275,7 @@ class App:
             opened=self.job_changed,
             changed=self.exporter.wake,
         )
+        self.watch = Watch(lambda: self.config, now=self.clock.now, tell=self._alert)
         self.public = HttpServer(self.site.app, settings.public_server(config))
         leaving = settings.unsubscribe_address(config) if self._links else ""
         leave = LeavingByMail(self.site.people)
@@ -361,6 +363,7 @@ class App:
                     group.create_task(self.reactor.run(), name="reactions"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
+                    group.create_task(self.watch.run(), name="checks of the sender"),
                     group.create_task(self._count_refused(), name="refused mail"),
                 ]
                 if self.mailbox is not None:
@@ -496,7 +499,11 @@ class App:
 
     async def _job_refused(self, name: str, error: EkidenError) -> None:
         """Tell whoever reads events of a file in the spool that was refused."""
-        await self.queue.notice(f"{SPOOL}{name}", printable(str(error), 1000), self.clock.now())
+        await self._alert(f"{SPOOL}{name}", printable(str(error), 1000))
+
+    async def _alert(self, scope: str, detail: str) -> None:
+        """Tell the operator, and whoever reads events."""
+        await self.queue.notice(scope, detail, self.clock.now())
         self.exporter.wake()
 
     def _check_job(self, spec: JobSpec) -> None:

@@ -33,6 +33,7 @@ COMMANDS: Final = (
     "tokens",
     "templates",
     "events",
+    "check",
     "classify",
     "inbound",
     "reputation",

@@ -4,6 +4,7 @@
 its options as arguments: only `app`, `control` and `cli` see a `Config`.
 """
 
+from ekiden.config.checking import Check
 from ekiden.config.eventing import (
     EventAmqp,
     EventCommand,
@@ -57,6 +58,7 @@ __all__ = [
     "Backoff",
     "BadConfigError",
     "Bounce",
+    "Check",
     "Config",
     "ConfigurationSet",
     "Control",

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ekiden.config.checking import Check
 from ekiden.config.content import ContentSettings, LintSettings
 from ekiden.config.eventing import Events
 from ekiden.config.keys import Key
@@ -343,5 +344,6 @@ class Config(
     lint: Annotated[LintSettings, Key("What content is checked for.")] = LintSettings()
     tracking: Annotated[TrackingSettings, Key("Opens and clicks.")] = TrackingSettings()
     events: Annotated[Events, Key("The event log.")] = Events()
+    check: Annotated[Check, Key("What receivers find.")] = Check()
     control: Annotated[Control, Key("The control socket.")] = Control()
     log: Annotated[Log, Key("The daemon's log.")] = Log()
