@@ -577,13 +577,13 @@ def broken() -> list[Broken]:
             for href in (
                 "",
                 "#",
-                "#nowhere",
                 "www.example.com/x",
                 "https://",
                 "https://exa mple.com/",
                 "http://localhost/x",
             )
         ),
+        _html("link-fragment", '<a href="#nowhere">x</a>'),
         _html("link-user", '<a href="https://www.example.com@evil.example/">x</a>'),
         # sender
         _swap("from-freemail", "news@example.com", "example.news@gmail.com"),

@@ -56,6 +56,13 @@ def test_the_mails_that_are_broken_on_purpose_were_sound(message: str) -> None:
     assert lint(message.replace("\n", "\r\n").encode()) == []
 
 
+def test_a_forwarded_mail_is_something_to_read() -> None:
+    head = "From: a@example.com\nTo: b@example.com\nMIME-Version: 1.0\n"
+    for kind in ("message/rfc822", 'text/plain; name="a.txt"'):
+        forwarded = f"{head}Content-Type: {kind}\n\nSubject: x\n\nread me\n"
+        assert "no-body" not in codes(forwarded.encode())
+
+
 def test_a_large_message() -> None:
     assert "message-large" in codes(GOOD.encode() + b"x" * 26_000_000)
 
@@ -147,6 +154,22 @@ def test_findings_of_all_rows_lose_their_row() -> None:
 )
 def test_tags_are_balanced_as_html_has_it(html: str, unbalanced: int) -> None:
     assert len(read_page(html).unbalanced) == unbalanced
+
+
+@pytest.mark.parametrize(
+    ("html", "seen", "hidden"),
+    [
+        # What builders write: no size on the cells, a size on what is in them.
+        ('<td style="font-size:0px"><div style="font-size:13px">shown</div> </td>', "shown", []),
+        ('<td style="font-size:0px"><b>unseen</b></td>x', "x", ["unseen"]),
+        ('<p style="display:none"><b style="font-size:9px">unseen</b></p>x', "x", ["unseen"]),
+        ('<p hidden>unseen</p><p style="max-height:0">nor this</p>x', "x", ["unseen", "nor this"]),
+    ],
+)
+def test_text_that_is_seen_and_text_that_is_not(html: str, seen: str, hidden: list[str]) -> None:
+    page = read_page(html)
+    assert page.text == seen
+    assert [text for _, text in page.hidden] == hidden
 
 
 @pytest.mark.parametrize(

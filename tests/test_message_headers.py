@@ -1,5 +1,7 @@
 """Header fields: folding and encoding that unfold and decode to the same text."""
 
+import shutil
+import subprocess
 from email.header import decode_header, make_header
 from email.message import Message
 from email.policy import compat32
@@ -116,3 +118,25 @@ def test_date(second: int) -> None:
 def test_wrong_field_names(name: str) -> None:
     with pytest.raises(RenderError):
         check_field_name(name)
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="no Perl here")
+@pytest.mark.parametrize("charset", ["utf-8", "iso-2022-jp"])
+def test_perl_reads_our_encoded_words(charset: str) -> None:
+    """An independent reader: Perl's Encode, which joins and decodes adjacent words itself."""
+    subjects = [
+        "秋の新作コレクション 先行予約のご案内（2026年10月1日〜15日）",
+        "a 日本 b 語",
+        "語" * 120,
+        "=?utf-8?B?looks like one?=",
+        "Grüße aus Köln" if charset == "utf-8" else "ひらがな カタカナ 漢字 ABC",
+    ]
+    folded = [unstructured("Subject", one, charset).decode("ascii").strip() for one in subjects]
+    program = (
+        "use Encode; binmode STDOUT, ':utf8'; undef $/; "
+        "print join(qq{\\0}, map { decode('MIME-Header', $_) } split /\\0/, <STDIN>)"
+    )
+    made = subprocess.run(  # our own words to Perl's standard library
+        ["perl", "-e", program], input="\0".join(folded).encode(), capture_output=True, check=True
+    )
+    assert made.stdout.decode("utf-8").split("\0") == subjects

@@ -73,7 +73,8 @@ def body_of(root: Part) -> Body:
 def check_content(root: Part, body: Body, found: Found) -> None:
     """What can be seen."""
     if not body.html.strip() and not body.text.strip():
-        found.add("no-body", "message")
+        if not any(map(_is_readable, root.walk())):
+            found.add("no-body", "message")
     elif body.html and not body.text.strip():
         found.add("no-text", body.html_name)
     elif body.html and body.page is not None:
@@ -89,6 +90,11 @@ def check_content(root: Part, body: Body, found: Found) -> None:
         for what in excesses(line):
             if what.startswith(("Letters", "Full")):
                 found.add("excessive", body.text_name or body.html_name, f"{what}: {quoted(line)}.")
+
+
+def _is_readable(part: Part) -> bool:
+    """Whether a part that is no body can be read all the same: a file of text, a forwarded mail."""
+    return part.type.startswith(("text/", "message/")) and bool(part.body.strip())
 
 
 def _check_left(root: Part, body: Body, found: Found) -> None:

@@ -48,9 +48,11 @@ def _check_link(link: Link, where: str, ids: set[str], found: Found) -> None:
     lower = href.lower()
     if not href:
         found.add("link-invalid", where, f"The link {quoted(link.text, 30)} leads nowhere.")
+    elif href == "#":
+        found.add("link-invalid", where, f"The link {quoted(link.text, 30)} leads to {href}.")
     elif href.startswith("#"):
-        if href[1:] not in ids or href == "#":
-            found.add("link-invalid", where, f"The link {quoted(link.text, 30)} leads to {href}.")
+        if href[1:] not in ids:
+            found.add("link-fragment", where, f"There is no {quoted(href, 30)}.")
     elif lower.startswith(("http:", "https:")):
         parts = _split(href)
         if parts is None or not parts.hostname or re.search(r"[\s<>\"]", href):

@@ -25,13 +25,16 @@ _ACTIVE: Final = frozenset(
 )
 _UNSEEN: Final = frozenset({"head", "style", "script", "title", "template", "noscript"})
 _HIDDEN: Final = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|font-size\s*:\s*[01](?:px|pt)?\s*"
-    r"(?:;|!|$)|max-height\s*:\s*0(?:px)?\s*(?:;|!|$)|opacity\s*:\s*0\s*(?:;|!|$)",
+    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all"
+    r"|max-height\s*:\s*0(?:px)?\s*(?:;|!|$)|opacity\s*:\s*0\s*(?:;|!|$)",
     re.IGNORECASE,
 )
+# On a container it closes gaps, and what is inside has a size of its own again.
+_FONT_SIZE: Final = re.compile(r"font-size\s*:\s*(\d+)", re.IGNORECASE)
 _TINY: Final = re.compile(r"[01](?:px)?")
 _SCRIPT_URL: Final = re.compile(r"\s*(?:javascript|vbscript|data:text/html)", re.IGNORECASE)
-_DATA_SCRIPTS: Final = frozenset({"application/ld+json", "application/json"})
+# Data for machines, and the boxes by which style sheets fold and unfold.
+_INERT: Final = frozenset({"application/ld+json", "application/json", "checkbox", "radio"})
 _SPACE: Final = re.compile(r"\s+")
 _LETTER: Final = re.compile(r"[^\W\d_]")
 
@@ -82,12 +85,15 @@ def read_page(html: str) -> Page:
 class _Open:
     """An open element."""
 
-    __slots__ = ("hides", "line", "shown_elsewhere", "tag")
+    __slots__ = ("hides", "line", "shown_elsewhere", "tag", "tiny")
 
-    def __init__(self, tag: str, line: int, *, hides: bool, shown_elsewhere: bool) -> None:
+    def __init__(
+        self, tag: str, line: int, *, hides: bool, tiny: bool, shown_elsewhere: bool
+    ) -> None:
         self.tag = tag
         self.line = line
         self.hides = hides
+        self.tiny = tiny
         self.shown_elsewhere = shown_elsewhere
 
 
@@ -131,9 +137,12 @@ class _Reader(MarkupReader):
             self.handle_endtag(tag)
 
     def _begin(self, tag: str, values: dict[str, str], line: int) -> None:
-        hides = "hidden" in values or _HIDDEN.search(values.get("style", "")) is not None
+        style = values.get("style", "")
+        hides = "hidden" in values or _HIDDEN.search(style) is not None
+        size = _FONT_SIZE.search(style)
+        tiny = self._tiny if size is None else int(size[1]) <= 1
         elsewhere = self.page.responsive and ("class" in values or "id" in values)
-        self._open.append(_Open(tag, line, hides=hides, shown_elsewhere=elsewhere))
+        self._open.append(_Open(tag, line, hides=hides, tiny=tiny, shown_elsewhere=elsewhere))
         self._unseen += tag in _UNSEEN
         self._hides += hides
 
@@ -148,7 +157,7 @@ class _Reader(MarkupReader):
             link.text += f" {alt or ''}"
 
     def _look_for_action(self, tag: str, values: dict[str, str], line: int) -> None:
-        if tag in _ACTIVE and values.get("type", "") not in _DATA_SCRIPTS:
+        if tag in _ACTIVE and values.get("type", "") not in _INERT:
             self.page.active.append((line, f"<{tag}>"))
         if tag == "meta" and values.get("http-equiv", "").lower() == "refresh":
             self.page.active.append((line, "a refresh"))
@@ -181,19 +190,22 @@ class _Reader(MarkupReader):
         self._unseen -= top.tag in _UNSEEN
         if top.tag == "a" and self._links:
             self._links.pop()
-        if top.hides:
-            self._hides -= 1
-            if not self._hides:
-                text = _SPACE.sub(" ", "".join(self._concealed)).strip()
-                if text and not top.shown_elsewhere:
-                    self.page.hidden.append((top.line, text))
-                self._concealed.clear()
+        self._hides -= top.hides
+        if self._concealed and not self._hides and not self._tiny:
+            text = _SPACE.sub(" ", "".join(self._concealed)).strip()
+            if text and not top.shown_elsewhere:
+                self.page.hidden.append((top.line, text))
+            self._concealed.clear()
         return top
+
+    @property
+    def _tiny(self) -> bool:
+        return bool(self._open) and self._open[-1].tiny
 
     def handle_data(self, data: str) -> None:
         if self._unseen:
             return
-        if self._hides:
+        if self._hides or self._tiny:
             self._concealed.append(data)
             return
         for link in self._links:

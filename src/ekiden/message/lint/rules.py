@@ -123,6 +123,8 @@ _ALL: Final = (
     Rule("link-insecure", _W, "A link without TLS.", "use https", "Gmail sender guidelines"),
     Rule("link-invalid", _E, "A link that leads nowhere.", "write a whole https:// address",
          "RFC 3986 section 3"),
+    Rule("link-fragment", _I, "A link to a place in the mail that is not there.",
+         "give the place its id; many mail programs follow no such links", "RFC 3986 section 3.5"),
     Rule("link-user", _E, "A link with a user name before the host.", "take it out",
          "RFC 3986 section 7.6"),
     # --- sender ---
