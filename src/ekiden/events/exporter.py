@@ -41,7 +41,7 @@ class ExporterOptions:
     """
 
     types: Collection[EventType] = tuple(EventType)
-    batch: int = 500
+    batch: int = 250
     poll: float = 1.0
     gather: float = 0.1
     retry: float = 1.0
