@@ -46,9 +46,10 @@ class Settler:
 
     def put(self, settlement: Settlement) -> None:
         """Take a settlement; it is on the disk some milliseconds later."""
+        if not self._waiting:
+            self._none.clear()
+            self._some.set()
         self._waiting.append(settlement)
-        self._none.clear()
-        self._some.set()
 
     async def flushed(self) -> None:
         """Return when everything put so far is on the disk, or the database goes on refusing.
