@@ -74,6 +74,9 @@ async def test_a_receiver_that_is_down_gets_everything_later(tmp_path: Path) -> 
             stage.drop("first", [*people, *gone])
             await until(stage.result("first").exists)
             await until(lambda: "crm" in app.destinations.troubles())
+            measured = (await app._measured()).decode()
+            assert 'ekiden_event_destination_failing{destination="crm"} 1.0' in measured
+            assert 'ekiden_event_destination_failing{destination="program"} 0.0' in measured
             lags = {one.name: one for one in await app.queue.lags()}
             assert lags["crm"].rows > 0
         async with daemon(stage) as app, hook(port) as there:

@@ -469,6 +469,8 @@ class App:
     async def _measured(self) -> bytes:
         overview = await self.queue.overview()
         depths = {str(state): number for state, number in overview.deliveries.items()}
+        self.metrics.log_failing(failing=bool(self.exporter.trouble))
+        self.metrics.destinations_failing(self.destinations.failing())
         return self.book.text(self.scheduler.snapshot(self.clock.now()), depths)
 
     def _trouble(self) -> str:

@@ -170,6 +170,10 @@ class Destinations:
         """Return the destinations that take nothing at present, each with the reason."""
         return {name: one.trouble for name, one in self._publishers.items() if one.trouble}
 
+    def failing(self) -> Mapping[str, bool]:
+        """Return all destinations, and whether each takes nothing at present."""
+        return {name: bool(one.trouble) for name, one in self._publishers.items()}
+
     def wake(self) -> None:
         """Say that there may be something new."""
         for one in self._publishers.values():

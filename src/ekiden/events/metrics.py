@@ -68,6 +68,12 @@ class Metrics:
         self._behind = Gauge(
             "ekiden_event_log_failing", "1 while the event log cannot be written.", registry=where
         )
+        self._destinations = Gauge(
+            "ekiden_event_destination_failing",
+            "1 while a destination takes no events.",
+            ("destination",),
+            registry=where,
+        )
 
     def happened(self, event: Event, provider: str = "other") -> None:
         """Count an event."""
@@ -111,6 +117,12 @@ class Metrics:
     def log_failing(self, *, failing: bool) -> None:
         """Say whether the event log can be written."""
         self._behind.set(int(failing))
+
+    def destinations_failing(self, failing: Mapping[str, bool]) -> None:
+        """Say which destinations take no events; those not named are gone."""
+        self._destinations.clear()
+        for name, one in failing.items():
+            self._destinations.labels(name).set(int(one))
 
     def text(self) -> bytes:
         """Return everything in Prometheus's text format."""
