@@ -1,5 +1,6 @@
 """The daemon refuses a job for the errors of its content, where it is told to."""
 
+import json
 from pathlib import Path
 
 from stage import Stage, free_port
@@ -45,3 +46,16 @@ async def test_lint_decides_nothing_unless_it_is_told_to(tmp_path: Path) -> None
         stage.drop("bad", ["success+a@d0.example"], page="<script>x</script>")
         await until(stage.result("bad").exists)
     assert stage.fates("bad") == [("success+a@d0.example", "delivered", 0)]
+
+
+async def test_a_field_missed_while_rendering_is_reported_with_its_row(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "s", destinations=2)
+    stage.write()
+    page = "{% if points == '1' %}{{ nobody }}{% endif %}x"
+    async with stage.receivers(), stage.dns(), daemon(stage):
+        stage.drop("job", [f"success+{n}@d0.example" for n in range(3)], page=page)
+        await until(stage.result("job").exists)
+    report = (stage.spool / "done" / "job.report.jsonl").read_text().splitlines()
+    (failed,) = [row for row in map(json.loads, report) if row["fate"] != "delivered"]
+    assert (failed["recipient"], failed["row"]) == ("success+1@d0.example", 3)
+    assert "'nobody' has no value" in json.dumps(failed, ensure_ascii=False)

@@ -11,6 +11,7 @@ import pytest
 from commands import Run, beside, runner
 from dkim_oracle import verdicts
 from ekiden.errors import UnavailableError
+from ekiden.message.inline import inline_css
 from ekiden.message.look import File, look
 from ekiden.preview.picture import draw, find_browser, page_of_text, with_images
 from ekiden.sink.dns import DnsOptions, DnsServer
@@ -170,6 +171,33 @@ def test_scripts_do_not_run_and_frames_stay_empty() -> None:
     assert all("127.0.0.1:1/" in url or "passwd" in url for url in hostile.blocked)
 
 
+SHEET = """
+html { background: #eee } body { margin: 20px; font: 16px serif }
+h1, h2 { color: #036; margin: 0 0 8px } .card { border: 2px solid #999; padding: 10px }
+.card > p { color: green } table td { padding: 4px; background: #fff } td.b { background: pink }
+tr:first-child td { font-weight: bold } td:last-child { text-align: right; color: red }
+#one { color: blue !important } p { color: black; line-height: 1.5 } p.x + p { margin-top: 30px }
+p.x ~ em { letter-spacing: 3px } a[href^="https:"] { text-decoration: none; color: teal }
+ul li { list-style: square } ul ul li, ol li { list-style: circle; margin-left: 9px }
+.card p.x { font-size: 20px } [align=center] { background: gold } * { max-width: 600px }
+"""
+CARDS = """<div class="card"><h1>A</h1><p class="x">one</p><p id="one" style="color: red">two</p>
+<em>three</em><p style="margin: 0">four <a href="https://a.example">link</a> <a href="x">other</a>
+</p></div><table><tr><td>a</td><td class="b">b</td></tr><tr><td align=center>c<td>d</tr></table>
+<ul><li>x<ul><li>y</ul><li>z</ul><p>five</p>"""
+
+
+@needs_browser
+def test_a_browser_sees_inlined_css_as_it_sees_the_style_sheet() -> None:
+    """The cascade's oracle: the page with its sheet, and the inlined page without it, are one."""
+    page = f"<html><head><style>{SHEET}</style></head><body>{CARDS}</body></html>"
+    inlined = inline_css(page).replace(f"<style>{SHEET}</style>", "")
+    pictures = [draw(html, BROWSER, width=640) for html in (page, inlined)]
+    assert pictures[0].png == pictures[1].png
+    bare = draw(page.replace(f"<style>{SHEET}</style>", ""), BROWSER, width=640)
+    assert bare.png != pictures[0].png
+
+
 @needs_browser
 def test_a_page_without_end_is_cut() -> None:
     made = draw("<div style='height: 900000px'>x</div>", BROWSER, width=200)
@@ -257,6 +285,11 @@ def test_settings_of_lint(run: Run, stage: Stage, job: Path) -> None:
     assert "jp-optout" not in found
     stage.config.write_text(text + '\n[lint]\noff = ["nobody"]\n')
     assert run("lint", job, "--no-dns").code == 2
+    checked = run("config", "check")
+    assert (checked.code, "lint.off: lint finds nothing called 'nobody'" in checked.err) == (
+        2,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

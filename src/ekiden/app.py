@@ -614,6 +614,7 @@ class App:
             classifier = settings.classifier(config)
             identifiers = settings.identifiers(config)
             links = settings.links(config)
+            settings.lint_options(config)
             destinations = plan(config)
             pacing = settings.pacing_facts(config)
         except EkidenError as error:
@@ -658,6 +659,7 @@ async def build(config: Config, path: Path | None = None) -> AsyncIterator[App]:
         UnavailableError: Another daemon runs on this queue, or a directory cannot be used.
         ConfigError: A key or the spool is not safe to use.
     """
+    settings.lint_options(config)  # a finding that there is none of is told at start
     async with AsyncExitStack() as stack:
         database = await Database.open(config.queue.path, options=settings.database(config))
         stack.push_async_callback(database.close)

@@ -59,12 +59,17 @@ def wrong_files(config: "Config") -> "Iterator[EkidenError]":
     """Yield what is wrong with the files that a configuration names."""
     from ekiden.dkim.keys import load_key  # noqa: PLC0415 - as above
     from ekiden.errors import ConfigError  # noqa: PLC0415
+    from ekiden.settings import lint_options  # noqa: PLC0415
 
     for key in config.dkim.keys:
         try:
             load_key(key.file, key.domain, key.selector)
         except ConfigError as error:
             yield error
+    try:
+        lint_options(config)
+    except ConfigError as error:
+        yield error
     for route in config.routes:
         if route.password_file is not None:
             yield from _secret(route.password_file)

@@ -38,7 +38,7 @@ _CLOSES: Final = {
     "dt": frozenset({"dt", "dd"}),
     "dd": frozenset({"dt", "dd"}),
 }
-_UNSTYLED: Final = frozenset({"head", "style", "title", "meta", "link", "script", "base", "html"})
+_UNSTYLED: Final = frozenset({"head", "style", "title", "meta", "link", "script", "base"})
 _STYLE: Final = re.compile(r"""\sstyle\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", re.IGNORECASE)
 _TAG_END: Final = re.compile(r"\s*/?>\Z")
 _SCREEN: Final = re.compile(r"\s*(?:all|(?:only\s+)?screen)?\s*", re.IGNORECASE)
