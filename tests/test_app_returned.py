@@ -83,6 +83,7 @@ async def test_a_delivered_message_comes_back(tmp_path: Path) -> None:
 
         found = [(one.address, one.reason) for one in await app.suppressions.list()]
         assert found == [(people[0], "hard_bounce"), (people[1], "complaint")]
+        assert await app.queue.came_back() == {"default to other": (1, 1)}  # for the warm-up
         stage.drop("again", people)
         await until(stage.result("again").exists)
     fates = {one: fate for one, fate, _ in stage.fates("again")}

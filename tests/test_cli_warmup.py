@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,8 @@ from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
 from ekiden.shaping.hours import Hours
 from ekiden.shaping.ramps import OTHER, Ramps
+from ekiden.spool.formats import job_from_json
+from ekiden.spool.jobspec import JobError
 from ekiden.store.database import Database
 from stage import Stage
 from test_app_delivery import daemon, sent, until
@@ -225,3 +228,42 @@ def test_the_operators_windows_take_the_place_of_the_profiles(tmp_path: Path) ->
     path.write_text('[[hours.provider]]\nprovider = "yahoo"\n', encoding="utf-8")
     avoided = settings.hours(load(path)).avoided
     assert [one.provider for one in avoided if one.bulk] == ["docomo"]
+
+
+async def test_a_reload_lifts_a_window_and_the_mail_goes(tmp_path: Path) -> None:
+    hour = datetime.now(UTC).hour
+    window = f"{(hour - 1) % 24:02}:00-{(hour + 2) % 24:02}:00"
+    stage = Stage(tmp_path / "s", destinations=1, sites=1)
+    stage.write()
+    text = stage.config.read_text()
+    stage.config.write_text(f'{text}\n[hours]\nbulk = ["{window}"]\n')
+    async with stage.receivers(), stage.dns(), daemon(stage) as app:
+        stage.drop("job", ["success@d0.example"])
+        await until((stage.spool / "done" / "job").exists)
+        await asyncio.sleep(0.5)
+        assert f"bulk mail avoids {window} (UTC)" in app.why("d0.example")
+        assert not stage.result("job").exists()
+        stage.config.write_text(text)
+        app.reload()
+        await until(stage.result("job").exists)
+        assert sent(stage) == 1
+        assert [one.tried for one in app.scheduler.hours.views()[OTHER]].count(1) == 1
+
+
+def test_jobs_go_by_the_configured_column_unless_they_name_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[warmup]\nengaged_column = "last_open"\n', encoding="utf-8")
+    config = load(path)
+    job = b'{"from": "a@example.com", "subject": "s", "text": "t", "recipients": ["b@example.org"]'
+
+    def column(more: bytes, config: Config = config) -> tuple[bool, str]:
+        spec = job_from_json(job + more + b"}", "j.json", "j", now=0.0)
+        done = settings.completed(config, spec)
+        return done.engaged_first, done.engaged_column
+
+    assert column(b"") == (True, "last_open")
+    assert column(b', "engaged_column": "score"') == (True, "score")
+    path.write_text("[warmup]\nengaged_first = false\n", encoding="utf-8")
+    assert column(b', "engaged_column": "score"', load(path))[0] is False
+    with pytest.raises(JobError, match="quote"):
+        column(b', "engaged_column": "a\\"b"')

@@ -414,8 +414,11 @@ class State:
         if site is None or lane.share is not None:
             return
         work = self.work(site, self.pool(lane.job.facts.pool))
-        if work.held_until > now + self.options.park_after:
-            self.drop(lane, work.held_until)
+        provider = "" if site.provider is None else site.provider.name
+        clock = self.hours.opens_at(provider, lane.job.rank, now)
+        held = max(work.held_until, clock)
+        if held > now + self.options.park_after:
+            self.drop(lane, held)
             return
         share = work.shares.get(lane.job.facts.id)
         if share is None:
@@ -627,8 +630,20 @@ class State:
             self.poke(site.provider, now)
         self.poke_road(session.road, now)
         self.poke_source(path.source, now)
+        self._leave_closed_gates(session.work, now)
         self.tidy(session.work)
         self._forget_site(site)
+
+    def _leave_closed_gates(self, work: Work, now: float) -> None:
+        """Park a work whose last session has ended and that waits long: others need its lanes."""
+        if work.sessions or None in {
+            gate for gate, stands in zip(work.gates, work.in_line, strict=True) if stands
+        }:
+            return
+        gates = [gate for gate in work.gates if isinstance(gate, Scope)]
+        until = min((gate.open_at(now) for gate in gates), default=now)
+        if now + self.options.park_after < until < FOREVER:
+            self.park(work, until)
 
     def not_idle(self, session: Session) -> None:
         """A session is not kept waiting for work any more."""
