@@ -114,6 +114,7 @@ class Holds:
             for pattern in known - current.keys():
                 self._scheduler.unsuspend(pattern, self._now())
                 # Until then the scheduler put lanes aside again that the queue had given back.
+                await self._dispatcher.parked()
                 await self._queue.look_again(pattern)
             for pattern in current.keys() - known:
                 one = current[pattern]
@@ -131,6 +132,7 @@ class Holds:
         while True:
             await self._all_due.wait()
             self._all_due.clear()
+            await self._dispatcher.parked()
             try:
                 await self._queue.look_again("*")
             except UnavailableError:

@@ -133,6 +133,7 @@ class Dispatcher:
         self._couriers: dict[int, Courier] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._parking: set[asyncio.Task[None]] = set()
         self._sites: dict[str, Site] = {}
         self._refused_until = 0.0
         self._stopping = False
@@ -181,6 +182,11 @@ class Dispatcher:
     def look(self) -> None:
         """Something became due: look at the timeline now."""
         self._feed_now.set()
+
+    async def parked(self) -> None:
+        """Wait until what is being put aside now is written: only then can it be taken back."""
+        if self._parking:
+            await asyncio.wait(list(self._parking))
 
     @property
     def sessions(self) -> int:
@@ -269,7 +275,9 @@ class Dispatcher:
             self._spawn(self._load(loads), "load")
         parks = [action for action in actions if isinstance(action, Park)]
         if parks:
-            self._spawn(self._park(parks), "park")
+            task = self._spawn(self._park(parks), "park")
+            self._parking.add(task)
+            task.add_done_callback(self._parking.discard)
         for action in actions:
             match action:
                 case Resolve(destination):
@@ -285,10 +293,11 @@ class Dispatcher:
                 case _:
                     pass
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -118,10 +118,7 @@ class Scheduler:
         """
         state = self._state
         state.trouble.clear()
-        # What is leaving memory does so for what held before; the queue knows when it is due.
-        for _ in range(len(state.out)):
-            action = state.out.popleft()
-            state.out.append(Park(action.lane_id, None) if isinstance(action, Park) else action)
+        state.unpark()
         for site in state.sites.values():
             for work in site.works.values():
                 work.held_until = NEVER
@@ -210,6 +207,7 @@ class Scheduler:
         """Take over other windows of the clock; what was learned of hours stays."""
         state = self._state
         state.hours.set_options(options)
+        state.unpark()
         for job in state.jobs.values():
             job.change(job.facts, state.delay_of(job.facts))
             state.unstick_job(job)

@@ -156,6 +156,7 @@ class Roads:
     def _let_through(self, provider: str, now: float) -> None:
         """Let everything look for itself that waits for a road to a provider."""
         state = self._state
+        state.unpark()
         for source in state.sources.values():
             road = source.roads.get(provider)
             if road is not None:

@@ -493,6 +493,12 @@ class State:
         for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
             self.drop(lane, until)
 
+    def unpark(self) -> None:
+        """Let what is leaving memory be offered when it is due: what held it is over."""
+        for _ in range(len(self.out)):
+            action = self.out.popleft()
+            self.out.append(Park(action.lane_id, None) if isinstance(action, Park) else action)
+
     def park_rank(self, work: Work, rank: int, until: float) -> None:
         """Let the lanes of one rank give their places to others; the other rank goes on."""
         shares = [share for share in work.shares.values() if share.rank == rank]
