@@ -7,8 +7,10 @@ import httpx
 import pytest
 
 from admin_world import NOW, Admin, admin_world
+from ekiden.bounce.classes import CLASSES
 from ekiden.control.insight_requests import FailureView, ProviderView
 from ekiden.queue.model import Attempt, Settlement, State
+from ekiden.web.admin import meanings
 from ekiden.web.admin.doorkeeper import COOKIE
 from ekiden.web.admin.shown import job_shown, length_of, remedy_key, segments
 from ekiden.web.admin.words import ENGLISH, JAPANESE
@@ -129,7 +131,10 @@ async def test_a_job_says_what_failed_and_what_to_do(tmp_path: Path) -> None:
                 lambda one: Settlement(one, State.DELIVERED, attempt=fine),
             ],
         )
-        for language, remedy in (("en", "suppressed and not mailed"), ("ja", "今後送信しません")):
+        for language, remedy in (
+            ("en", "suppressed and not mailed"),
+            ("ja", "メールボックスが存在しません"),
+        ):
             page = await there.client.get(f"/jobs/{job.id}?lang={language}")
             assert "bad_mailbox" in page.text
             assert remedy in page.text
@@ -251,6 +256,10 @@ def test_what_to_do(fate: str, action: str, key: str) -> None:
     )  # fmt: skip
     assert remedy_key(failure) == key
     assert key in ENGLISH
+
+
+def test_every_class_has_a_meaning_in_both_languages() -> None:
+    assert meanings.JAPANESE.keys() == CLASSES.keys()
 
 
 def test_both_languages_say_the_same_things() -> None:

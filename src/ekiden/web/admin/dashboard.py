@@ -34,6 +34,7 @@ from ekiden.web.admin.shown import (
     count,
     job_shown,
     length_of,
+    meaning,
     moment,
     percent,
     remedy_key,
@@ -85,6 +86,7 @@ class Dashboard:
         self._environment.filters |= {
             "count": count,
             "length_of": length_of,
+            "meaning": meaning,
             "moment": moment,
             "percent": percent,
             "segments": segments,

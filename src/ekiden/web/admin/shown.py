@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ekiden.control.insight_requests import FailureView
 from ekiden.control.requests import JobView
+from ekiden.web.admin.meanings import JAPANESE
 
 # The parts of a job's bar, in the order in which they are drawn.
 PARTS: Final = (
@@ -85,6 +86,11 @@ def segments(job: JobView) -> list[tuple[str, float, float]]:
             found.append((name, round(at, 3), round(width, 3)))
             at += width
     return found
+
+
+def meaning(failure: FailureView, language: str) -> str:
+    """Return what a failure's class means, in a language; "" if it has none."""
+    return JAPANESE.get(failure.klass, failure.meaning) if language == "ja" else failure.meaning
 
 
 def remedy_key(failure: FailureView) -> str:

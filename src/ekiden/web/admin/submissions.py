@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 from starlette.requests import Request
@@ -63,6 +64,7 @@ KINDS: Final = {
     "application/gzip": "",
 }
 _WAIT: Final = 5.0
+_PATIENCE: Final = 10.0  # seconds until there is room for a body
 _WAIT_MOST: Final = 30.0
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)  # and the last one again
 _PREFER: Final = re.compile(r"\bwait=(\d{1,3})\b")
@@ -122,7 +124,9 @@ class Submissions:
         self._doorkeeper = doorkeeper
         self._tokens = tokens
         self._now = now
-        self._room = asyncio.Semaphore(limits.HTTP_JOBS_AT_ONCE)
+        self._large = asyncio.Semaphore(limits.HTTP_JOBS_AT_ONCE)
+        self._small = asyncio.Semaphore(limits.HTTP_SMALL_JOBS_AT_ONCE)
+        self._building: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._forgotten_at = 0.0
 
     def routes(self) -> list[Route]:
@@ -145,9 +149,13 @@ class Submissions:
         key = request.headers.get("idempotency-key", "").strip()
         if key and not _KEY.fullmatch(key):
             return problem(400, "an Idempotency-Key has at most 255 printable ASCII characters")
-        if self._room.locked():
+        room = self._room(request)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await room.acquire()
+        except TimeoutError:
             return problem(503, "too many jobs are being taken", retry_after="2")
-        async with self._room:
+        try:
             body = await request.body()
             name = f"api.{token.owner}.{time.time_ns()}.{secrets.token_hex(4)}{KINDS[kind]}"
             kept, again = await self._kept(token, key, kind, body, name)
@@ -158,6 +166,8 @@ class Submissions:
                     remedy="a new job needs a new key",
                 )
             await self._put(kept, body, _identity(token, key))
+        finally:
+            room.release()
         more = {"idempotency_replayed": "true"} if again else {}
         return await self._told(kept, _wait(request), **more)
 
@@ -175,6 +185,12 @@ class Submissions:
         return answer(view)
 
     # --- pieces ------------------------------------------------------------------------------
+
+    def _room(self, request: Request) -> asyncio.Semaphore:
+        """What bounds the bodies in memory: many small ones, few that are large or do not say."""
+        size = request.headers.get("content-length", "")
+        small = size.isdigit() and int(size[:18]) <= limits.HTTP_JSON_BYTES
+        return self._small if small else self._large
 
     async def _kept(
         self, token: TokenFacts, key: str, kind: str, body: bytes, name: str
@@ -197,10 +213,11 @@ class Submissions:
 
     async def _put(self, name: str, body: bytes, identity: str) -> None:
         """Put the entry into the spool, unless it is there or has become a job."""
-        there = await asyncio.to_thread(standing, self._spool, name)
-        if there.fate is not Fate.UNKNOWN or await self._queue.job_of_spool(name) is not None:
-            return
-        await asyncio.to_thread(_deposit, self._spool, name, body, identity)
+        # Repetitions come at the same time, too: one builds the entry, the others find it there.
+        async with self._building.setdefault(name, asyncio.Lock()):
+            there = await asyncio.to_thread(standing, self._spool, name)
+            if there.fate is Fate.UNKNOWN and await self._queue.job_of_spool(name) is None:
+                await asyncio.to_thread(_deposit, self._spool, name, body, identity)
 
     async def _told(self, name: str, wait: float, **headers: str) -> Response:
         """Wait for intake, and say what it said."""
