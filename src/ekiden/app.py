@@ -33,6 +33,7 @@ from ekiden.control.insight_requests import ProviderView
 from ekiden.control.list_service import ListAnswers
 from ekiden.control.pacing_service import PacingAnswers
 from ekiden.control.providers import ProviderBook
+from ekiden.control.reaction_service import ReactionAnswers
 from ekiden.control.requests import EngineView
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
@@ -80,7 +81,6 @@ from ekiden.queue.model import (
 )
 from ekiden.queue.queue import Queue
 from ekiden.reactor import Reactor
-from ekiden.shaping.reactions import Reaction
 from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec
 from ekiden.spool.layout import Spool
@@ -313,6 +313,12 @@ class App:
             ),
             templates=TemplateAnswers(self.templates, clock=self.clock.now),
             pacing=self.pacing,
+            reactions=ReactionAnswers(
+                self.queue,
+                self.clock.now,
+                live=self.reactor.live,
+                cancel=self._cancel_reaction,
+            ),
             tokens=TokenAnswers(self.tokens, clock=self.clock.now),
         )
         self.control = ControlServer(config.control.socket, answers)
@@ -570,12 +576,7 @@ class App:
         if await self.queue.stop_scope(scope, reason, self.clock.now()):
             self.standings.stopped_by_hand(scope, reason)
 
-    def reactions(self) -> list[Reaction]:
-        """Return what is done for a while about what receivers say."""
-        return self.reactor.live()
-
-    def cancel_reaction(self, number: int) -> bool:
-        """End a reaction; return whether there was one."""
+    def _cancel_reaction(self, number: int) -> bool:
         found = self.reactor.cancel(number)
         if found is not None:
             self.holds.look_at_all()

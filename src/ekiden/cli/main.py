@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "classify",
     "inbound",
     "reputation",
+    "reactions",
     "warmup",
     "hours",
     "submit",

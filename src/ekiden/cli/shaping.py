@@ -1,9 +1,12 @@
-"""`ekiden shaping lint`: rules, providers and limits that can never decide anything."""
+"""`ekiden shaping`: rules and limits that never decide anything, and rules over past events."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from ekiden.cli.options import AsJson, ConfigPath
-from ekiden.cli.output import Column, print_json, print_table
+from ekiden.cli.output import Column, moment, print_json, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -11,18 +14,21 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Check what is known of receivers.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command("lint")(lint)
+    group.command("replay")(replay)
     app.add_typer(group, name="shaping")
 
 
 def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Say which patterns never match, because others do first, and which rules never fire.
+    """Say which patterns never match, because others do first, and which rules never fire or are slow.
 
     Exits 0 when nothing is found, 1 otherwise.
     """
-    from ekiden import settings  # noqa: PLC0415 - help must not wait for them
+    import time  # noqa: PLC0415 - help must not wait for them
+
+    from ekiden import settings  # noqa: PLC0415
     from ekiden.bounce import lint as rules  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
-    from ekiden.engine.capsbook import profiles  # noqa: PLC0415
+    from ekiden.engine.capsbook import profiles, reactions  # noqa: PLC0415
     from ekiden.shaping import lint as shaping  # noqa: PLC0415
 
     loaded = load_config(config)
@@ -38,9 +44,48 @@ def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
     ]
     told = [(one.where, one.what) for one in found]
     told += rules.never_fire(settings.classifier(loaded))
+    found = [
+        *shaping.of_reactions(reactions(loaded), profiles(loaded)),
+        *shaping.of_slow_patterns(reactions(loaded), time.perf_counter),
+    ]
+    told += [(one.where, one.what) for one in found]
     if as_json:
         print_json([{"where": where, "what": what} for where, what in told])
     else:
         print_table([Column("where"), Column("what")], told, empty="nothing is wrong")
     if told:
         raise typer.Exit(1)
+
+
+def replay(
+    events: Annotated[Path, typer.Argument(help="A file of the event log.", exists=True)],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which reactions past events would have brought about, when, and for how long."""
+    from ekiden import settings  # noqa: PLC0415 - as above
+    from ekiden.cli.options import load_config  # noqa: PLC0415
+    from ekiden.control.waiting import span  # noqa: PLC0415
+    from ekiden.engine.capsbook import reactions  # noqa: PLC0415
+    from ekiden.events.past import replies  # noqa: PLC0415
+    from ekiden.shaping.replay import replay as run  # noqa: PLC0415
+
+    loaded = load_config(config)
+    with events.open("rb") as lines:
+        found = run(reactions(loaded), replies(lines, settings.provider_of(loaded), str(events)))
+    if as_json:
+        print_json(found)
+        return
+    rows = (
+        (
+            moment(one.since),
+            one.rule,
+            one.where(),
+            one.what(),
+            span(one.until - one.since) if one.until else "-",
+            one.reply,
+        )
+        for one in found
+    )
+    columns = [*map(Column, ("at", "rule", "where", "what", "for", "reply"))]
+    print_table(columns, rows, empty="nothing would have fired")

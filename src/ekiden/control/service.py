@@ -17,6 +17,7 @@ from ekiden.control.insight_service import InsightAnswers
 from ekiden.control.list_requests import ListContacts, StopScope
 from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.pacing_service import PacingAnswers, PacingFacts
+from ekiden.control.reaction_service import ReactionAnswers
 from ekiden.control.requests import Listing, Question, T
 from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.token_service import TokenAnswers
@@ -85,6 +86,7 @@ class Control:
         lists: Answers about lists, people and identities.
         templates: Answers about stored templates.
         pacing: Answers about warm-ups.
+        reactions: Answers about reactions.
         tokens: Answers about API tokens.
     """
 
@@ -99,6 +101,7 @@ class Control:
         lists: ListAnswers | None = None,
         templates: TemplateAnswers | None = None,
         pacing: PacingAnswers | None = None,
+        reactions: ReactionAnswers | None = None,
         tokens: TokenAnswers | None = None,
     ) -> None:
         self._queue = queue
@@ -135,6 +138,8 @@ class Control:
             self._questions |= templates.questions()
         if pacing is not None:
             self._questions |= pacing.questions()
+        if reactions is not None:
+            self._questions |= reactions.questions()
         if tokens is not None:
             self._questions |= tokens.questions()
         insight = InsightAnswers(queue, live.providers if live else None)
@@ -175,6 +180,7 @@ class Control:
             lists=lists,
             templates=TemplateAnswers(Library(database), clock=time.time),
             pacing=None if pacing is None else PacingAnswers(queue, pacing, time.time),
+            reactions=ReactionAnswers(queue, time.time),
             tokens=TokenAnswers(ApiTokens(database), clock=time.time),
         )
 

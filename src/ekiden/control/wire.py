@@ -18,6 +18,7 @@ from msgspec import UnsetType
 from ekiden.control.insight_requests import INSIGHT_REQUESTS
 from ekiden.control.list_requests import LIST_REQUESTS
 from ekiden.control.pacing_requests import PACING_REQUESTS
+from ekiden.control.reaction_requests import REACTION_REQUESTS
 from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
 from ekiden.control.template_requests import TEMPLATE_REQUESTS
 from ekiden.control.token_requests import TOKEN_REQUESTS
@@ -35,6 +36,7 @@ REQUESTS: Final[dict[str, type[Any]]] = {
     **LIST_REQUESTS,
     **TEMPLATE_REQUESTS,
     **PACING_REQUESTS,
+    **REACTION_REQUESTS,
     **TOKEN_REQUESTS,
     **INSIGHT_REQUESTS,
 }

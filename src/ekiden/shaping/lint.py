@@ -4,11 +4,13 @@ Lists of patterns are read from the top and the first match decides, so a wide p
 narrow one makes the narrow one dead. Nothing goes wrong loudly then: a limit simply does not hold.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ekiden.shaping.providers import Provider, Providers
+from ekiden.shaping.reactions import Act, Rule, Scope, Seen
+from ekiden.shaping.slowness import BOUND, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +94,49 @@ def _takes(kind: str, wide: str, narrow: str) -> bool:
         return narrow.endswith(wide) if wide[0] == "." else narrow == wide
     # A literal stands for itself; of two globs only equal ones are told apart for certain.
     return narrow == wide or ("*" not in narrow and fnmatchcase(narrow, wide))
+
+
+def of_reactions(rules: Sequence[Rule], providers: Providers) -> Iterator[Dead]:
+    """Yield reactions that can never fire, or that say no more than another one.
+
+    Args:
+        rules: In order.
+        providers: Whose names they may bear.
+    """
+    names = {provider.name for provider in providers}
+    for at, rule in enumerate(rules):
+        where = f"reaction {rule.name}"
+        if rule.provider and rule.provider not in names:
+            yield Dead(where, f'can never fire: there is no provider "{rule.provider}"')
+        if rule.example and not _reads_its_example(rule):
+            yield Dead(where, "does not read its own example")
+        first = next((one for one in rules[:at] if _says_the_same(one, rule)), None)
+        if first is not None:
+            yield Dead(where, f"adds nothing: {first.name} reads the same and does the same")
+
+
+def _reads_its_example(rule: Rule) -> bool:
+    return rule.reads(Seen(0.0, rule.example, rule.klass, "", "", rule.provider, 0))
+
+
+def _says_the_same(one: Rule, other: Rule) -> bool:
+    if Act.NONE in (one.act, other.act):
+        return False
+    reads = one.provider in ("", other.provider) and one.klass in ("", other.klass)
+    same = one.pattern == other.pattern or one.pattern is None
+    does = (one.scope, one.act, one.to) == (other.scope, other.act, other.to)
+    wide = one.scope is Scope.JOB or one.seconds >= other.seconds
+    return reads and same and does and wide and one.count <= other.count
+
+
+def of_slow_patterns(rules: Sequence[Rule], clock: Callable[[], float]) -> Iterator[Dead]:
+    """Yield reactions whose pattern a hostile receiver could keep busy.
+
+    Args:
+        rules: The rules.
+        clock: Seconds that pass.
+    """
+    for rule in rules:
+        if rule.pattern is not None and (took := seconds(rule.pattern, clock)) > BOUND:
+            what = f"is slow: {took:.2f} s for one reply, at most {BOUND:g} s is well"
+            yield Dead(f"reaction {rule.name}", what)
