@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
-    """Say which patterns never match, because others do first, and which rules never fire or are slow.
+    """Say which patterns never match, as others do first; which rules never fire; which are slow.
 
     Exits 0 when nothing is found, 1 otherwise.
     """

@@ -35,7 +35,7 @@ def seconds(pattern: re.Pattern[str], clock: Callable[[], float]) -> float:
 
 
 def _tries(pattern: str, length: int) -> Iterator[str]:
-    """Yield replies that keep a pattern busy: its own pieces, over and over, and no end to match."""
+    """Yield replies that keep a pattern busy: its own pieces over and over, and no match."""
     pieces = {_sample(piece) for piece in _REPEATED.findall(pattern)} | {"a", "0", " ", "."}
     for piece in sorted(pieces):
         yield "450 " + piece * length + "!"
