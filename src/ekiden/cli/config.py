@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from ekiden.config import Config
     from ekiden.errors import EkidenError
 
-# What a profile says of these is not enforced: TLS is told by its own rules, size by nobody.
-_NOT_ENFORCED = frozenset({"tls", "size"})
+_TOLD_APART = "tls"  # its rules have layers of their own
 
 
 def register(app: typer.Typer) -> None:
@@ -142,9 +141,9 @@ def explain(
     name = destination if destination.startswith("[") else a_labels(destination)
     book = CapsBook(loaded, profiles(loaded))
     policy, said_by = settings.dialling(loaded).tls.explain(
-        name, [host.name for host in site.hosts]
+        name, [host.name for host in site.hosts], routed=bool(site.route)
     )
-    rows = [row for row in book.effective(name, site).explain() if row[0] not in _NOT_ENFORCED]
+    rows = [row for row in book.effective(name, site).explain() if row[0] != _TOLD_APART]
     if not site.route:
         rows.append(("tls", str(policy), said_by))
     if as_json:

@@ -109,6 +109,7 @@ class CapsBook:
             provider_caps=found.provider_caps(),
             until=site.until,
             hosts=tuple(host.name for host in site.hosts),
+            size=found.limits.size,
         )
 
     def provider(self, destination: str, site: Site) -> str:

@@ -82,6 +82,9 @@ class Desk(Protocol):
     ) -> "asyncio.Future[Composed | Unrenderable]":
         """Render and sign, beside what is on the wire."""
 
+    def size_limit(self, destination: str) -> int | None:
+        """Return the largest message that a destination takes, in bytes, if that is known."""
+
     def objection(self, claimed: Claimed, session: Session) -> Broke | None:
         """Return why a delivery may not travel over this session, if so."""
 
@@ -164,10 +167,13 @@ class Courier:
             await asyncio.shield(self._leave())
 
     async def _carry(self) -> None:
-        # What the order came with may not be sent any more (suppressed, cancelled): without other
-        # work there is no reason to dial.
-        if not self._hand and await self._next() is None:
-            return
+        # What the order came with may not be sent any more (suppressed, cancelled, too large):
+        # without other work there is no reason to dial.
+        while True:
+            if not self._hand and await self._next() is None:
+                return
+            if await self._fits():
+                break
         if not await self._dial():
             return
         self._desk.opened(self.id)
@@ -176,6 +182,30 @@ class Courier:
             if loaded is None:
                 break
             await self._serve(loaded)
+
+    async def _fits(self) -> bool:
+        """Whether the first delivery is one to dial for; one that is too large is concluded."""
+        loaded = self._hand[0]
+        if self._desk.size_limit(loaded.claimed.destination) is None:
+            return True
+        if loaded.message is None:
+            loaded.message = self._desk.compose(loaded.claimed)
+            self._begun = max(self._begun, 1)
+        message = await loaded.message
+        too_large = self._too_large(loaded, message)
+        if too_large is None:
+            return True
+        self._put_down()
+        self._desk.concluded(self.id, self._undeliverable(loaded, too_large))
+        return False
+
+    def _too_large(self, loaded: Loaded, message: Composed | Unrenderable) -> Broke | None:
+        """Return why a message is too large for its destination, if it is."""
+        limit = self._desk.size_limit(loaded.claimed.destination)
+        if limit is None or not isinstance(message, Composed) or message.size <= limit:
+            return None
+        detail = f"the message has {message.size:,} bytes, {loaded.claimed.destination} takes"
+        return Broke(Stage.MAIL, Cause.UNSUPPORTED, f"{detail} {limit:,}: send a smaller one")
 
     # --- dialling ---------------------------------------------------------------------------------
 
@@ -261,6 +291,9 @@ class Courier:
             loaded.drop()
             return objection
         message = await (loaded.message or self._desk.compose(loaded.claimed))
+        too_large = self._too_large(loaded, message)
+        if too_large is not None:
+            return too_large
         if (
             isinstance(message, Composed)
             and message.eight_bit

@@ -135,6 +135,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._parking: set[asyncio.Task[None]] = set()
         self._sites: dict[str, Site] = {}
+        self._sizes: dict[str, int] = {}  # of the largest messages, by destination
         self._refused_until = 0.0
         self._stopping = False
         self.conclusions = parts.conclusions
@@ -171,7 +172,7 @@ class Dispatcher:
         for destination, name in self._scheduler.found():
             site = self._sites[name]
             if not site.route:  # where a route leads now, the next look-up says
-                self._scheduler.resolved(destination, site_facts(destination, site), now)
+                self._know_site(destination, site_facts(destination, site), now)
         self._scheduler.resolve_again(now)
         self.poke()
 
@@ -318,10 +319,17 @@ class Dispatcher:
         if isinstance(found, Site):
             self._sites[found.name] = found
             facts = self._parts.site_facts(destination, found)
-            self._scheduler.resolved(destination, facts, now)
+            self._know_site(destination, facts, now)
         else:
             self._unresolved(destination, found, now)
         self.poke()
+
+    def _know_site(self, destination: str, facts: SiteFacts, now: float) -> None:
+        if facts.size is None:
+            self._sizes.pop(destination, None)
+        else:
+            self._sizes[destination] = facts.size
+        self._scheduler.resolved(destination, facts, now)
 
     def _unresolved(self, destination: str, found: Unresolved, now: float) -> None:
         cause = found.outcome.cause
@@ -480,6 +488,10 @@ class Dispatcher:
     ) -> "asyncio.Future[Composed | Unrenderable]":
         """Render and sign."""
         return self._parts.composer.compose(claimed, seven_bit=seven_bit)
+
+    def size_limit(self, destination: str) -> int | None:
+        """Return the largest message that a destination takes, in bytes, if that is known."""
+        return self._sizes.get(destination)
 
     def objection(self, claimed: Claimed, session: Session) -> Broke | None:
         """Return why a delivery may not travel over this session, if so."""

@@ -51,6 +51,7 @@ class SiteFacts:
             delivery comes back in a `Refuse` with this outcome.
         until: When to ask again (the end of the DNS answer's life); UNIX seconds.
         hosts: The names of its MX hosts, for people to read.
+        size: The largest message it takes, in bytes; None when it is not said.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SiteFacts:
     dead: Outcome | None = None
     until: float = FOREVER
     hosts: tuple[str, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
