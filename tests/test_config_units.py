@@ -60,6 +60,7 @@ def test_wrong_sizes(text: str) -> None:
     [
         ("100/s", Rate(100, 1.0)),
         ("20/min", Rate(20, 60.0)),
+        ("50 then 10m", Rate(50, 600.0, rest=True)),
         ("20/m", Rate(20, 60.0)),
         ("3000 / h", Rate(3000, 3600.0)),
         ("500/d", Rate(500, 86_400.0)),

@@ -123,3 +123,23 @@ def test_no_rates_need_no_meter() -> None:
     assert Caps() == Caps(sessions=None)
     with pytest.raises(ValueError, match="sessions must be at least 1"):
         Caps(sessions=0)
+
+
+def test_a_pace_is_so_many_and_then_a_rest() -> None:
+    meter = Meter.of([Rate(3, 600.0, rest=True), Rate(500, 86_400.0)])
+    assert meter is not None
+    for second in range(3):
+        assert meter.ready_at(START + second) <= START + second
+        meter.spend(START + second)
+    assert meter.ready_at(START + 3) == START + 2 + 600
+    assert meter.binding(START + 3) == "3, then wait 600 seconds"
+    assert meter.budgeted, "a rest outlives a restart"
+    again = Meter.of([Rate(3, 600.0, rest=True)])
+    assert again is not None
+    again.restore(meter.state())
+    assert again.ready_at(START + 4) == START + 602
+    again.spend(START + 602)
+    again.refund(START + 602)
+    for _ in range(2):
+        again.spend(START + 603)
+    assert again.ready_at(START + 604) <= START + 604

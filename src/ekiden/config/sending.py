@@ -373,7 +373,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     rates: Annotated[
         tuple[Rate, ...] | None,
-        Key("Message rates; several hold at once.", example='["1/s", "500/d"]'),
+        Key(
+            'Message rates; several hold at once. "50 then 10m" is a pace: so many, then a rest.',
+            why="What is over a day's rate waits for the next day; it is not tried meanwhile.",
+            example='["1/s", "500/d", "50 then 10m"]',
+        ),
     ] = None
 
 

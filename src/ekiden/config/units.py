@@ -3,7 +3,7 @@
 ```
 duration   "10ms" "90s" "20h" "3d" "1d12h"   -> float seconds
 size       "512B" "64KiB" "25MB"             -> int bytes
-rate       "100/s" "500/d"                   -> Rate(count, seconds)
+rate       "100/s" "500/d" "50 then 10m"     -> Rate(count, seconds, rest)
 ```
 
 A bare number is refused: `lifetime = 3` says nothing about days. Every parser raises `ValueError`
@@ -42,10 +42,11 @@ _RATE: Final = re.compile(r"([0-9]{1,9}) ?/ ?([a-z]{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` in any `seconds`."""
+    """At most `count` in any `seconds`; with `rest`, `count` and then nothing for `seconds`."""
 
     count: int
     seconds: float
+    rest: bool = False
 
     def __str__(self) -> str:
         return format_rate(self)
@@ -102,11 +103,14 @@ def format_size(size: int) -> str:
 
 
 def parse_rate(text: str) -> Rate:
-    """Return the rate that `text` says, such as "100/s", "20/min" or "500/d".
+    """Return the rate that `text` says, such as "100/s", "20/min", "500/d" or "50 then 10m".
 
     Raises:
         ValueError: It is not a rate; the message is for a person.
     """
+    count, then, rest = text.partition(" then ")
+    if then and count.isdecimal() and int(count) > 0:
+        return Rate(int(count), parse_duration(rest), rest=True)
     found = _RATE.fullmatch(text)
     if found is None or found.group(2) not in _PERIODS or int(found.group(1)) == 0:
         raise ValueError('expected a rate such as "100/s", "20/min", "3000/h" or "500/d"')
@@ -115,5 +119,7 @@ def parse_rate(text: str) -> Rate:
 
 def format_rate(rate: Rate) -> str:
     """Return `rate` the way `parse_rate` reads it."""
+    if rate.rest:
+        return f"{rate.count} then {format_duration(rate.seconds)}"
     unit = next(name for name, seconds in _PERIODS.items() if seconds == rate.seconds)
     return f"{rate.count}/{unit}"

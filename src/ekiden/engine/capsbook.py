@@ -22,7 +22,7 @@ from ekiden.shaping.reactions import Rule, overlaid, parse
 
 def rates(given: Sequence[ConfigRate] | None) -> tuple[Rate, ...] | None:
     """Return the configuration's rates as shaping counts them."""
-    return None if given is None else tuple(Rate(rate.count, rate.seconds) for rate in given)
+    return None if given is None else tuple(Rate(one.count, one.seconds, one.rest) for one in given)
 
 
 def profiles(config: Config) -> Providers:

@@ -15,10 +15,14 @@ _RATE: Final = re.compile(r"(\d+)/([smhd])")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `limit` in any span of `seconds`, wherever the span begins."""
+    """At most `limit` in any span of `seconds`, wherever the span begins.
+
+    With `rest` it is a pace instead: `limit`, one after the other, and then nothing for `seconds`.
+    """
 
     limit: int
     seconds: float
+    rest: bool = False
 
     def __post_init__(self) -> None:
         if self.limit < 1 or self.seconds <= 0:
@@ -37,6 +41,8 @@ class Rate:
         return cls(int(found.group(1)), UNITS[found.group(2)])
 
     def __str__(self) -> str:
+        if self.rest:
+            return f"{self.limit:,}, then wait {self.seconds:g} seconds"
         unit = _NAMES.get(self.seconds, f"{self.seconds:g} seconds")
         return f"{self.limit:,} per {unit}"
 

@@ -158,6 +158,42 @@ class Allowance:
         self._total = int(sum(count for _, count in self._counts))
 
 
+class Rounds:
+    """So many, and then nothing for a while: the pace that a relay or its people ask for."""
+
+    __slots__ = ("_limit", "_seconds", "_sent", "_until", "label")
+
+    def __init__(self, limit: int, seconds: float, label: str = "") -> None:
+        self.label = label
+        self._limit = limit
+        self._seconds = seconds
+        self._sent = 0  # in the present round
+        self._until = float("-inf")  # the end of the rest
+
+    def ready_at(self, now: float) -> float:  # noqa: ARG002  the protocol's; this one has no clock
+        """Return the earliest time that one more may start."""
+        return self._until
+
+    def spend(self, now: float) -> None:
+        """Count one start; the last of a round begins the rest."""
+        self._sent += 1
+        if self._sent >= self._limit:
+            self._sent, self._until = 0, now + self._seconds
+
+    def refund(self, at: float) -> None:  # noqa: ARG002  the protocol's
+        """Take back one start of the present round."""
+        self._sent = max(0, self._sent - 1)
+
+    def state(self) -> list[float]:
+        """Return what must be kept: how many were sent in the round, and the end of the rest."""
+        return [float(self._sent), max(self._until, 0.0)] if self._sent or self._until > 0 else []
+
+    def restore(self, state: list[float]) -> None:
+        """Continue from `state`."""
+        sent, self._until = state
+        self._sent = min(int(sent), self._limit - 1)
+
+
 class Meter:
     """All limits of one scope on one thing (messages, or connections).
 
@@ -172,7 +208,7 @@ class Meter:
         self._own = dict(limiters)
         self._every: tuple[Limit, ...] = (*self._own.values(), *extra)
         self.smooth = any(isinstance(limiter, Bucket | Speed) for limiter in self._every)
-        self.budgeted = any(isinstance(one, Allowance) for one in self._own.values())
+        self.budgeted = any(isinstance(one, Allowance | Rounds) for one in self._own.values())
         self.moved = False  # counted since somebody wrote `state` down and set this back
 
     @classmethod
@@ -180,7 +216,7 @@ class Meter:
         """Return a meter for `rates` and what is added to them, or None when there is nothing."""
         limiters: dict[str, Limiter] = {}
         for rate in sorted(rates, key=lambda rate: -rate.limit):  # of two over one span the lower
-            limiters[f"{rate.seconds:g}"] = _limiter(rate)
+            limiters[f"{rate.seconds:g}{' rest' if rate.rest else ''}"] = _limiter(rate)
         return cls(limiters, extra) if limiters or extra else None
 
     def ready_at(self, now: float) -> float:
@@ -221,6 +257,8 @@ class Meter:
 
 
 def _limiter(rate: Rate) -> Limiter:
+    if rate.rest:
+        return Rounds(rate.limit, rate.seconds, str(rate))
     if rate.seconds < HOUR:
         return Bucket(rate.limit, rate.seconds, str(rate))
     slots = SLOTS_OF_HOUR if rate.seconds < DAY else SLOTS_OF_DAY
