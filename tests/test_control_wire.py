@@ -35,6 +35,7 @@ FILLED = {
     "text": TemplateText(subject="{{ 名 }}", text="本文"),
     "name": "example.com",
     "code": "abc",
+    "id": 7,
     "published": True,
     "sunset": Sunset(86_400.0, 12),
     "contacts": (

@@ -93,6 +93,7 @@ from ekiden.templates.library import Library
 from ekiden.templates.model import StoredTemplate, parse_reference
 from ekiden.text import printable
 from ekiden.upkeep import Upkeep, UpkeepOptions
+from ekiden.volumes import Volumes
 from ekiden.warming import Warming
 from ekiden.web.admin.site import AdminSite
 from ekiden.web.by_mail import LeavingByMail
@@ -156,7 +157,6 @@ class App:
         )
         self.keeper = Keeper(self.queue, self.scheduler, self.warming.ramps, self.clock.now)
         self.book = ProviderBook(self.metrics, provider_of)
-        self._caps = CapsBook(config, profiles(config))
         self._links = settings.links(config)
         self._composer = Composer(
             self.queue,
@@ -187,7 +187,7 @@ class App:
             ),
             settler=self._settler,
             sources=settings.sources(config),
-            site_facts=self._caps.facts,
+            site_facts=CapsBook(config, profiles(config)).facts,
             clock=self.clock,
             jobs=self._jobs,
             handing_over=self._handing_over,
@@ -212,6 +212,12 @@ class App:
             own=settings.set_reputations(config),
         )
         self.destinations = Destinations(self.queue, plan(config))
+        self.volumes = Volumes(
+            self.queue,
+            lambda: settings.source_facts(self.config),
+            now=self.clock.now,
+            told=self._told,
+        )
         self.reactor = Reactor(
             self.queue,
             self.scheduler,
@@ -238,7 +244,7 @@ class App:
             complete=self._complete_job,
             find=self._find_template,
             judge=self._judge_content,
-            opened=self.job_changed,
+            opened=self._job_opened,
             refused=self._job_refused,
             clock=self.clock.now,
         )
@@ -367,6 +373,7 @@ class App:
                     group.create_task(self.keeper.run(), name="counts"),
                     group.create_task(self.warming.run(), name="warm-up"),
                     group.create_task(self.reactor.run(), name="reactions"),
+                    group.create_task(self.volumes.run(), name="volumes"),
                     group.create_task(self._measure_lag(), name="lag"),
                     group.create_task(self.standings.run(), name="standings"),
                     group.create_task(self.watch.run(), name="checks of the sender"),
@@ -389,6 +396,7 @@ class App:
             await self.reporter.report_ended()
             await self.keeper.save()
             await self.reactor.save()
+            await self.volumes.save()
             await self.standings.round()
             await self.returned.flush(self.clock.now())
             await self.exporter.drain()
@@ -423,6 +431,7 @@ class App:
         self._ledger = Ledger.begin(self._database)
         await self.keeper.recall()
         await self.reactor.recall()
+        await self.volumes.recall()
         await self.holds.recall()
         self.holds.look_at_all()  # what put mail aside may be gone from the configuration
         await self.standings.begin()
@@ -441,6 +450,7 @@ class App:
                 self._ledger.settled(settlement.claimed.id, settlement.claimed.lease)
         self.standings.note(settlements)
         self.warming.note(settlements)
+        self.volumes.note(settlements)
         self.exporter.wake()
 
     async def _measure_lag(self) -> None:
@@ -500,6 +510,10 @@ class App:
             job = replace(job, state=JobState.PAUSED)  # at once here; the queue follows
         self.dispatcher.job_changed(job)
         self.exporter.wake()
+
+    def _job_opened(self, job: JobFacts) -> None:
+        self.volumes.opened(job)
+        self.job_changed(job)
 
     def suspensions_changed(self) -> None:
         """Hear that a suspension was made or lifted."""

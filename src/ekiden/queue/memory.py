@@ -28,6 +28,7 @@ class Kind(StrEnum):
     RAMP = "ramp"  # a source's warm-up at a provider
     HOURS = "hours"  # deferrals of a provider by hour of the day
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
+    VOLUME = "volume"  # what a source sent by day
     REACTION = "reaction"  # what is done for a while about what a receiver said
 
 
@@ -35,6 +36,7 @@ FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.PATH: 30 * _DAY,
     Kind.ROAD: 30 * _DAY,
     Kind.HOURS: 90 * _DAY,
+    Kind.VOLUME: 60 * _DAY,
     Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
 }
 
