@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts, SourceFacts
-from ekiden.shaping.caps import Caps
+from ekiden.shaping.caps import Caps, Rate
 from ekiden.shaping.reactions import Reaction
 from limited_world import LimitedWorld, Regime, world_of
 from scheduler_world import START, job
@@ -115,3 +115,22 @@ def test_a_path_that_comes_back_into_memory_is_still_slowed() -> None:
     made.add(job(1), {"mx.example": 10_000})
     made.run(30.0)
     assert made.sessions["mx.example"] == 1
+
+
+def test_what_a_relay_does_not_take_today_waits_for_tomorrow_untried() -> None:
+    made = world_of(
+        {"relay.example": Regime()},
+        SchedulerOptions(sources=(SourceFacts("a"),)),
+        lambda name: SiteFacts(
+            name, site_caps=Caps(messages=(Rate(500, 86_400.0), Rate(50, 600.0, rest=True)))
+        ),
+    )
+    made.add(job(1), {"relay.example": 800})
+    relay = made.regimes["relay.example"]
+    made.run(300.0)
+    assert len(relay.taken) == 50, "so many, then a rest"
+    made.run(86_400.0 - 600.0)
+    assert len(relay.taken) == 500
+    assert made.transactions["refused"] == 0
+    made.run(86_400.0)
+    assert len(relay.taken) == 800
