@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts, SourceFacts
+from ekiden.engine.scheduler import Scheduler
 from ekiden.shaping.caps import Caps, Rate
 from ekiden.shaping.reactions import Reaction
 from limited_world import LimitedWorld, Regime, world_of
@@ -134,3 +135,19 @@ def test_what_a_relay_does_not_take_today_waits_for_tomorrow_untried() -> None:
     assert made.transactions["refused"] == 0
     made.run(86_400.0)
     assert len(relay.taken) == 800
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"scope": "path"}, {"scope": "road", "site": "", "provider": "big"}],
+    ids=lambda where: where["scope"],
+)
+def test_one_that_was_cancelled_between_two_runs_does_not_come_back(where: dict[str, str]) -> None:
+    before = world()
+    before.scheduler.reacting.apply(reaction(**where), before.now)
+    after = Scheduler(SchedulerOptions(sources=(SourceFacts("a"),)))
+    after.recall(before.scheduler.learned())
+    after.roads.recall(before.scheduler.roads.learned())
+    after.reacting.begin_anew()
+    assert all(one.until == 0.0 for one in after.learned().values())
+    assert all(one.until == 0.0 for one in after.roads.learned().values())

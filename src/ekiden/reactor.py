@@ -75,6 +75,7 @@ class Reactor:
         found = [msgspec.json.decode(text, type=Reaction) for text in kept.values()]
         self._reactions.restore(found)
         self._written = frozenset(one.id for one in found)
+        self._scheduler.reacting.begin_anew()
         for one in found:
             self._scheduler.reacting.apply(one, self._now())
 

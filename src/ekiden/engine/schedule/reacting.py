@@ -5,6 +5,8 @@ bears its number, so that its end takes off what it put on and nothing else.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
 from ekiden.engine.schedule.parts import Path, Road, Scope, Site
 from ekiden.engine.schedule.state import State
@@ -15,7 +17,8 @@ from ekiden.shaping.rates import Bucket
 from ekiden.shaping.reactions import Act, Reaction
 from ekiden.shaping.window import NEVER
 
-_SLOWEST = Rate(1, 60.0)  # what a share of nothing comes to
+_NAME: Final = "reaction "  # how the reason of every suspension by a reaction begins
+_SLOWEST: Final = Rate(1, 60.0)  # what a share of nothing comes to
 
 
 class Reacting:
@@ -29,6 +32,19 @@ class Reacting:
         self._state = state
         self._live: dict[int, Reaction] = {}
         state.made_path = self._made_path
+
+    def begin_anew(self) -> None:
+        """Forget suspensions by reactions that paths and roads remember of the last run.
+
+        Those that still hold are applied again; one that was cancelled meanwhile is not.
+        """
+        state = self._state
+        for name, path in state.learned.items():
+            if path.reason.startswith(_NAME):
+                state.learned[name] = replace(path, until=0.0, reason="")
+        for name, road in state.roads_learned.items():
+            if road.reason.startswith(_NAME):
+                state.roads_learned[name] = replace(road, until=0.0, reason="")
 
     def apply(self, reaction: Reaction, now: float) -> bool:
         """Let a reaction hold; return whether it does.
@@ -144,8 +160,8 @@ def _is_road(scope: Scope, path: Path, site: Site) -> bool:
 
 
 def _owner(reaction: Reaction) -> str:
-    return f"reaction {reaction.id}"
+    return f"{_NAME}{reaction.id}"
 
 
 def _reason(reaction: Reaction) -> str:
-    return f"reaction {reaction.id} ({reaction.rule}): {reaction.reply}"
+    return f"{_NAME}{reaction.id} ({reaction.rule}): {reaction.reply}"
