@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from commands import Result, Run, beside, runner
-from ekiden import __version__
+from ekiden import __version__, settings
 from ekiden.cli.output import visible
 from ekiden.config import example, load, loads
+from ekiden.engine.capsbook import narrower
+from ekiden.shaping.caps import Caps, Rate
 from ekiden.sink.dns import DnsOptions, DnsServer
 
 
@@ -221,3 +223,27 @@ def test_every_command_is_on_its_page(ekiden: Run) -> None:
     for command in [(one,) for one in top] + [(one, two) for one in top for two in commands(one)]:
         named = f"`ekiden {' '.join(command)}"
         assert named in page or f"`ekiden {command[-1]} " in page, command
+
+
+def test_sources_and_sets_are_explained_as_layers_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        """
+        [[source]]
+        name = "a1"
+        address = "192.0.2.1"
+        sessions_per_site = 2
+        rates_per_site = ["5/s"]
+        [configuration_set.codes]
+        tls = "required"
+        """,
+        encoding="utf-8",
+    )
+    config = load(path)
+    assert narrower(config) == [
+        ("sessions from a1", "2", "source a1"),
+        ("messages from a1", "5 per second", "source a1"),
+        ("tls of codes", "required", "configuration set codes"),
+    ]
+    (facts,) = settings.source_facts(config)
+    assert facts.path_caps == Caps(sessions=2, messages=(Rate(5, 1.0),))

@@ -22,7 +22,7 @@ from ekiden.control.list_service import Confirming
 from ekiden.control.pacing_service import PacingFacts
 from ekiden.dkim.keys import Key, load_key
 from ekiden.dkim.sign import Signer
-from ekiden.engine.capsbook import profiles, source_caps
+from ekiden.engine.capsbook import path_caps, profiles, source_caps
 from ekiden.engine.composer import SetOptions
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dialler import DialOptions, TlsRules
@@ -125,6 +125,7 @@ def source_facts(config: Config) -> tuple[SourceFacts, ...]:
             source.name,
             tuple(pools[source.name]),
             source_caps(config.limits, source.max_sessions, source.rates),
+            path_caps(source),
         )
         for source in config.sources
     )

@@ -128,7 +128,7 @@ def explain(
 
     from ekiden import settings  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
-    from ekiden.engine.capsbook import CapsBook, profiles  # noqa: PLC0415
+    from ekiden.engine.capsbook import CapsBook, narrower, profiles  # noqa: PLC0415
     from ekiden.engine.names import a_labels  # noqa: PLC0415
     from ekiden.engine.sites import Unresolved  # noqa: PLC0415
     from ekiden.errors import UnavailableError  # noqa: PLC0415
@@ -146,6 +146,7 @@ def explain(
     rows = [row for row in book.effective(name, site).explain() if row[0] != _TOLD_APART]
     if not site.route:
         rows.append(("tls", str(policy), said_by))
+    rows += narrower(loaded)
     if as_json:
         print_json(
             {

@@ -308,6 +308,20 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Rate, ...] | None,
         Key("Its own rates; unset: limits.rates_per_source.", example='["50/s"]'),
     ] = None
+    sessions_per_site: Annotated[
+        int | None,
+        Key(
+            "Sessions at once from it to one site; unset: as the site allows.",
+            why="Some addresses are better liked than others.",
+            minimum=1,
+            maximum=60_000,
+            example="2",
+        ),
+    ] = None
+    rates_per_site: Annotated[
+        tuple[Rate, ...] | None,
+        Key("Message rates from it to one site.", example='["5/s"]'),
+    ] = None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

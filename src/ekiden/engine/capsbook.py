@@ -1,7 +1,8 @@
 """Which caps hold for a destination at its site: the configuration's layers over the providers'.
 
 `default < provider < site < destination`, laid over each other by `shaping.layers`; sources have
-caps of their own in the scheduler. `ekiden config explain` prints what `effective` returns.
+caps of their own in the scheduler, sets a TLS policy of their own. `ekiden config explain` prints
+what `effective` and `narrower` return.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from ekiden.config import Config
 from ekiden.config.pattern import first_match, matches
-from ekiden.config.sending import DestinationLimits, Limits, SiteLimits
+from ekiden.config.sending import DestinationLimits, Limits, SiteLimits, Source
 from ekiden.config.sending import Route as RouteSettings
 from ekiden.config.units import Rate as ConfigRate
 from ekiden.engine.schedule.facts import SiteFacts
@@ -150,6 +151,30 @@ def source_caps(limits: Limits, max_sessions: int | None, own: Sequence[ConfigRa
         sessions=limits.sessions_per_source if max_sessions is None else max_sessions,
         messages=rates(limits.rates_per_source if own is None else own) or (),
     )
+
+
+def path_caps(source: Source) -> Caps:
+    """Return the caps over what leaves from a source to any one site."""
+    return Caps(sessions=source.sessions_per_site, messages=rates(source.rates_per_site) or ())
+
+
+def narrower(config: Config) -> list[tuple[str, str, str]]:
+    """Return (limit, value, layer) of what sources and sets say: they hold beside the others.
+
+    A source's caps on a site, and a set's TLS policy, only ever make the others stricter.
+    """
+    rows = []
+    for source in config.sources:
+        caps, layer = path_caps(source), f"source {source.name}"
+        if caps.sessions is not None:
+            rows.append((f"sessions from {source.name}", f"{caps.sessions:,}", layer))
+        if caps.messages:
+            told = ", ".join(str(rate) for rate in caps.messages)
+            rows.append((f"messages from {source.name}", told, layer))
+    for name, one in config.configuration_sets.items():
+        if one.tls is not None:
+            rows.append((f"tls of {name}", str(one.tls), f"configuration set {name}"))
+    return rows
 
 
 def _default(limits: Limits) -> LimitSet:
