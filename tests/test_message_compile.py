@@ -464,3 +464,15 @@ def test_file_names_arrive(size: int) -> None:
         assert max(map(len, rendered.body.split(b"\r\n"))) <= 78
         (part,) = parsed(rendered).iter_attachments()
         assert part.get_filename() == name
+
+
+def test_a_price_in_iso_2022_jp_is_no_backslash() -> None:
+    """JIS X 0201's yen sign is a backslash to most readers (found with npm's mailparser)."""
+    what = content(
+        subject="¥1,980", text="¥1,980 ‾\n", html="<p>&yen;1 ¥2</p>", charset="iso-2022-jp"
+    )
+    rendered = made(what)
+    assert b"\x1b(J" not in rendered.message()
+    message = parsed(rendered)
+    assert (message["Subject"], text_of(message)) == ("￥1,980", "￥1,980 ￣")
+    assert text_of(message, "html") == "<p>&yen;1 ￥2</p>"

@@ -21,6 +21,8 @@ _VARIANTS: Final = str.maketrans(
     "〜‖−¢£¬――‐高崎柳徳浜剪邊",
 )
 _PYTHON: Final = "iso2022_jp"
+# Python would write these in JIS X 0201, and most readers show that as ASCII: a price of \1,980.
+_ROMAN: Final = str.maketrans("¥‾", "￥￣")
 
 
 def _nearest(char: str) -> str:
@@ -63,7 +65,8 @@ def encode(text: str, charset: str, *, html: bool = False) -> bytes:
     """
     if charset == UTF8:
         return text.encode("utf-8")
-    return text.encode(_PYTHON, "ekiden-jis-html" if html else "ekiden-jis-text")
+    errors = "ekiden-jis-html" if html else "ekiden-jis-text"
+    return text.translate(_ROMAN).encode(_PYTHON, errors)
 
 
 def encodable(text: str, charset: str) -> str:
