@@ -163,7 +163,9 @@ class Hours:
             rank: 0 for transactional mail, 1 for bulk.
             now: UNIX seconds.
         """
-        windows = self._at(provider, rank)
+        windows = self._at(provider, rank) if self.options.avoided else ()
+        if not windows:
+            return now
         at = now
         for _ in range(len(windows) * 2):  # one may open into another
             before = at

@@ -21,10 +21,9 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
     """Return the lane whose turn it is at a session, None when nothing can go now."""
     urgent, bulk = work.rings
     first = 0 if urgent and (not bulk or work.turn < state.options.bulk_turns - 1) else 1
-    provider = "" if work.site.provider is None else work.site.provider.name
-    shut = [state.hours.opens_at(provider, rank, now) > now for rank in (0, 1)]
+    shut = _shut(state, work, now)
     for rank in (first, 1 - first):
-        if shut[rank]:
+        if shut[rank] or not work.rings[rank]:
             continue
         lane = lane_of_rank(state, work, rank, session, now, cold=session.road.cold)
         if lane is not None:
@@ -123,7 +122,16 @@ def opens_at(destination: Destination, session: Session | None, now: float) -> f
     return at
 
 
-def _lane_held_up(session: Session, work: Work, shut: list[bool], now: float) -> Lane | None:
+def _shut(state: State, work: Work, now: float) -> tuple[bool, bool]:
+    """Whether transactional and bulk mail must not begin at a work's site, by the clock."""
+    hours = state.hours
+    if not hours.options.avoided:
+        return False, False
+    provider = "" if work.site.provider is None else work.site.provider.name
+    return hours.opens_at(provider, 0, now) > now, hours.opens_at(provider, 1, now) > now
+
+
+def _lane_held_up(session: Session, work: Work, shut: tuple[bool, bool], now: float) -> Lane | None:
     """Return a lane that waits for a destination which this very session holds."""
     for destination in session.destinations:
         for lane in destination.stuck:
