@@ -13,6 +13,7 @@ from ekiden.control.insight_requests import ProviderView
 from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.pacing_service import PacingAnswers, PacingFacts
 from ekiden.control.providers import ProviderBook
+from ekiden.control.reaction_service import ReactionAnswers
 from ekiden.control.requests import EngineView
 from ekiden.control.service import Control
 from ekiden.control.template_service import TemplateAnswers
@@ -145,6 +146,7 @@ async def admin_world(
         lists=lists,
         templates=TemplateAnswers(Library(database), clock=clock),
         tokens=TokenAnswers(tokens, clock=clock),
+        reactions=ReactionAnswers(queue, clock),
         pacing=PacingAnswers(
             queue, PacingFacts(("a",), ("other",), WarmupOptions(), HoursOptions()), clock
         ),

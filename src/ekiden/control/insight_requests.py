@@ -34,7 +34,7 @@ class FailureView(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
 
 
-class ReactionView(msgspec.Struct, frozen=True, kw_only=True):
+class JobReactionView(msgspec.Struct, frozen=True, kw_only=True):
     """How often something was done with a job's mails."""
 
     kind: str
@@ -66,7 +66,7 @@ class Failures(Question[list[FailureView]], frozen=True):
     job: str
 
 
-class Reactions(Question[list[ReactionView]], frozen=True):
+class JobReactions(Question[list[JobReactionView]], frozen=True):
     """Opens, clicks and leavers of a job, by link, people and machines apart."""
 
     method: ClassVar[str] = "job.reactions"
@@ -80,4 +80,4 @@ class Alerts(Question[list[AlertView]], frozen=True):
     limit: int = 20
 
 
-INSIGHT_REQUESTS = {kind.method: kind for kind in (Providers, Failures, Reactions, Alerts)}
+INSIGHT_REQUESTS = {kind.method: kind for kind in (Providers, Failures, JobReactions, Alerts)}

@@ -60,7 +60,7 @@ class InsightAnswers:
         return {
             asked.Providers: self._providers,
             asked.Failures: self._failures,
-            asked.Reactions: self._reactions,
+            asked.JobReactions: self._reactions,
             asked.Alerts: self._alerts,
         }
 
@@ -99,10 +99,10 @@ class InsightAnswers:
             self._counted.popitem(last=False)
         return failures
 
-    async def _reactions(self, one: asked.Reactions) -> list[asked.ReactionView]:
+    async def _reactions(self, one: asked.JobReactions) -> list[asked.JobReactionView]:
         job = await self._queue.job(one.job)
         return [
-            asked.ReactionView(
+            asked.JobReactionView(
                 kind=each.kind,
                 url=each.url,
                 human=each.human,

@@ -146,7 +146,7 @@ class Dashboard:
             {
                 "job": job_shown(job, self._now()),
                 "failures": await self._answers.ask(insight.Failures(job=str(job.id))),
-                "reactions": await self._answers.ask(insight.Reactions(job=str(job.id))),
+                "reactions": await self._answers.ask(insight.JobReactions(job=str(job.id))),
             },
         )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ekiden.control import insight_requests as insight
 from ekiden.control import list_requests as lists
 from ekiden.control import pacing_requests as pacing
+from ekiden.control import reaction_requests as reactions
 from ekiden.control import requests as basic
 from ekiden.control import template_requests as templates
 from ekiden.control import token_requests as tokens
@@ -64,7 +65,7 @@ OPERATIONS: Final = (
     Operation("GET", "/jobs", basic.Jobs, _R, "jobs"),
     Operation("GET", "/jobs/{job}", basic.ShowJob, _R, "jobs"),
     Operation("GET", "/jobs/{job}/failures", insight.Failures, _R, "jobs"),
-    Operation("GET", "/jobs/{job}/reactions", insight.Reactions, _R, "jobs"),
+    Operation("GET", "/jobs/{job}/reactions", insight.JobReactions, _R, "jobs"),
     Operation("POST", "/jobs/{job}/pause", basic.PauseJob, _A, "jobs"),
     Operation("POST", "/jobs/{job}/resume", basic.ResumeJob, _A, "jobs"),
     Operation("POST", "/jobs/{job}/cancel", basic.CancelJob, _A, "jobs"),
@@ -80,6 +81,8 @@ OPERATIONS: Final = (
     Operation("GET", "/reputation", basic.Reputations, _R, "reputation"),
     Operation("POST", "/reputation/{scope}/resume", basic.ResumeScope, _A, "reputation"),
     Operation("POST", "/reputation/{scope}/stop", lists.StopScope, _A, "reputation"),
+    Operation("GET", "/reactions", reactions.ShowReactions, _R, "reputation"),
+    Operation("DELETE", "/reactions/{id}", reactions.CancelReaction, _A, "reputation"),
     Operation("GET", "/warmup", pacing.Warmups, _R, "warm-up"),
     Operation("POST", "/warmup/start", pacing.StartWarmup, _A, "warm-up"),
     Operation("POST", "/warmup/hold", pacing.HoldWarmup, _A, "warm-up"),
