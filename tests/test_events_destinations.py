@@ -295,7 +295,10 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(epmd),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false",
     }
+    # Erlang's port mapper would stay behind as a daemon: here it is a child, and ends with us.
+    mapper = subprocess.Popen(["epmd", "-port", str(epmd)], env=environment)
     with (home / "output").open("wb") as output:
         process = subprocess.Popen(
             [RABBIT[0]], env=environment, stdout=output, stderr=output, start_new_session=True
@@ -313,7 +316,8 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        subprocess.run(["epmd", "-port", str(epmd), "-kill"], env=environment, check=False)
+        mapper.kill()
+        mapper.wait()
 
 
 @pytest.mark.skipif(not RABBIT, reason="rabbitmq-server is not installed")
