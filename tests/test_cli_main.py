@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import Run, runner
+from ekiden import __version__
 from ekiden.errors import ConfigError, EkidenError, NotFoundError, UnavailableError
 
 EKIDEN = [sys.executable, "-m", "ekiden"]
@@ -156,3 +157,9 @@ def test_the_daemon_runs_answers_and_ends(here: Path) -> None:
     assert process.returncode == 0, err
     after = asked("suspend")
     assert after.stdout.split("\t")[0] == "*"
+
+
+def test_the_version_is_told_both_ways(ekiden: Run) -> None:
+    told = ekiden("--version").out
+    assert told == f"ekiden {__version__}\n"
+    assert f"ekiden\t{__version__}\n" in ekiden("version").out
