@@ -63,6 +63,9 @@ class Engine:
     def providers(self) -> list[ProviderView]:
         return self.shown
 
+    async def save_learned(self) -> None:
+        pass
+
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")
 

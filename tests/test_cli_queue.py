@@ -49,6 +49,9 @@ class Engine:
     def providers(self) -> list[ProviderView]:
         return []
 
+    async def save_learned(self) -> None:
+        pass
+
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")
 

@@ -515,6 +515,10 @@ class App:
         self.volumes.opened(job)
         self.job_changed(job)
 
+    async def save_learned(self) -> None:
+        """Write down what was learned and counted."""
+        await self.keeper.save()
+
     def suspensions_changed(self) -> None:
         """Hear that a suspension was made or lifted."""
         self.holds.suspensions_changed()

@@ -41,6 +41,7 @@ COMMANDS: Final = (
     "warmup",
     "hours",
     "submit",
+    "plan",
     "preview",
     "lint",
     "config",

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, cast
 
 from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
+from ekiden.control.forecast_service import ForecastAnswers
 from ekiden.control.insight_requests import ProviderView
 from ekiden.control.insight_service import InsightAnswers
 from ekiden.control.list_requests import ListContacts, StopScope
@@ -55,6 +56,10 @@ class Live(Protocol):
 
     def job_changed(self, job: JobFacts) -> None:
         """Hear that a job was paused, resumed or cancelled, or that held mail was released."""
+        ...
+
+    async def save_learned(self) -> None:
+        """Write down what was learned and counted, for whoever reads it next."""
         ...
 
     def suspensions_changed(self) -> None:
@@ -142,6 +147,9 @@ class Control:
             self._questions |= reactions.questions()
         if tokens is not None:
             self._questions |= tokens.questions()
+        forecast = ForecastAnswers(queue, live.save_learned if live else None)
+        self._questions |= forecast.questions()
+        self._listings = forecast.listings()
         insight = InsightAnswers(queue, live.providers if live else None)
         self._questions |= insight.questions()
 
@@ -200,6 +208,9 @@ class Control:
         Raises:
             RefusedError: What is asked for makes no sense.
         """
+        listing = self._listings.get(type(request))
+        if listing is not None:
+            return cast("AsyncIterator[T]", listing(request))
         if isinstance(request, ListContacts):
             assert self._lists is not None  # noqa: S101 - whoever asks has opened the database
             return cast("AsyncIterator[T]", self._lists.contacts(request))

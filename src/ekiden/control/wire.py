@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UnsetType
 
+from ekiden.control.forecast_requests import FORECAST_REQUESTS
 from ekiden.control.insight_requests import INSIGHT_REQUESTS
 from ekiden.control.list_requests import LIST_REQUESTS
 from ekiden.control.pacing_requests import PACING_REQUESTS
@@ -39,6 +40,7 @@ REQUESTS: Final[dict[str, type[Any]]] = {
     **REACTION_REQUESTS,
     **TOKEN_REQUESTS,
     **INSIGHT_REQUESTS,
+    **FORECAST_REQUESTS,
 }
 
 # The narrowest class first: an error is told as the first kind it is an instance of.

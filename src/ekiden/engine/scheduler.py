@@ -24,7 +24,7 @@ How it is built is told in `schedule/parts` (the things), `schedule/state` (thei
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ekiden.engine.schedule import explain, overflow, slots
+from ekiden.engine.schedule import coarse, explain, overflow, slots
 from ekiden.engine.schedule.counting import Counting
 from ekiden.engine.schedule.facts import (
     FOREVER,
@@ -447,11 +447,12 @@ class Scheduler:
 
     # --- Facts: sessions --------------------------------------------------------------------------
 
-    def session_opened(self, session_id: int, now: float) -> None:  # noqa: ARG002  every fact has its time
+    def session_opened(self, session_id: int, now: float) -> None:
         """Learn that a session is ready for transactions."""
         session = self._state.sessions[session_id]
         session.open = True
         session.path.proven += 1
+        session.path.opened_in(now - session.begun_at)
 
     def session_failed(
         self,
@@ -523,6 +524,8 @@ class Scheduler:
         path = session.path
         path.seconds += 0.3 * (now - at - path.seconds)
         session.cut = lesson in (Lesson.SLOW, Lesson.BROKEN)
+        path.took(now - max(at, session.served_at))
+        session.served_at = now
         if lesson is Lesson.GOOD:
             session.good += 1
             session.road.refusals = 0
@@ -688,6 +691,10 @@ class Scheduler:
             session.idle_until = now + state.options.idle
             state.idle[session.id] = session.work.idle[session.id] = session
         return Idle(session.idle_until, "kept open for more")
+
+    def weigh(self, session_id: int, item: Item, more: int, now: float) -> None:
+        """Count messages that an id stands for besides itself (`schedule.coarse`)."""
+        coarse.weigh(self._state, session_id, item, more, now)
 
     def wake_at(self, now: float) -> float:
         """Return when `actions` has something to say if no fact comes before; `now`: at once."""

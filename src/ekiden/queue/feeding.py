@@ -156,6 +156,19 @@ class Feeding(Part):
             for pattern, until, reason, at in found
         ]
 
+    async def lanes_waiting(self, after: int, limit: int) -> list[tuple[int, int, str, int]]:
+        """Lanes of open jobs with something ready, due or not, in the order of ids.
+
+        Args:
+            after: The last lane of the page before; 0 at first.
+            limit: At most so many.
+
+        Returns:
+            Lane, job, destination, how many are ready.
+        """
+        found = await self._db.read_json(sql("lanes_waiting"), (after, limit))
+        return [(lane, job, destination, ready) for lane, job, destination, ready in found]
+
     async def _lift(self, patterns: Sequence[str]) -> list[str]:
         def op(tx: Tx) -> list[str]:
             return [pattern for pattern in patterns if tx.execute(sql("unsuspend"), (pattern,))]

@@ -74,3 +74,9 @@ SELECT min(due_at) FROM lane WHERE ready > 0 AND destination GLOB ?1;
 SELECT id FROM lane l WHERE l.id > ?2 AND l.ready > 0 AND l.destination GLOB ?1
   AND l.due_at > (SELECT min(d.due_at) FROM delivery d WHERE d.lane_id = l.id AND d.state = 0)
 ORDER BY l.id LIMIT ?3;
+
+-- name: lanes_waiting
+-- Every lane of an open job with something ready, due or not, in the order of ids.
+SELECT json_group_array(json_array(id, job_id, destination, ready)) FROM (
+  SELECT l.id, l.job_id, l.destination, l.ready FROM lane l CROSS JOIN job j ON j.id = l.job_id
+  WHERE l.id > ?1 AND l.ready > 0 AND j.state = 'open' ORDER BY l.id LIMIT ?2);

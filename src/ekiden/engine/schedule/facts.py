@@ -130,6 +130,8 @@ class Learned:
         until: Nothing is begun before.
         reason: Why.
         speed: `Speed.state()`.
+        opening: Seconds that a session takes to open; 0 while none has.
+        each: Seconds from one result of a session to the next; 0 while there is none.
     """
 
     window: list[float]
@@ -138,6 +140,8 @@ class Learned:
     until: float = 0.0
     reason: str = ""
     speed: list[float] = field(default_factory=list)
+    opening: float = 0.0
+    each: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

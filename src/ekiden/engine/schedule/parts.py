@@ -317,7 +317,9 @@ class Path(Scope):
         "_failed_at",
         "_failing",
         "_slowing",
+        "each",
         "failures",
+        "opening",
         "proven",
         "refusals",
         "seconds",
@@ -345,6 +347,8 @@ class Path(Scope):
         self.refusals = 0  # replies in a row that asked for less though there was one session
         self.proven = 0  # sessions that are open now
         self.seconds = 0.0  # that a message takes, the latest weighing most
+        self.opening = 0.0  # likewise, that a session takes to open
+        self.each = 0.0  # likewise, from one result of a session to the next
         self._failed_at = NEVER
         self._cut, self._cuts = 0, 0  # messages after which sessions were cut short, how often
         self._cut_until = NEVER
@@ -379,6 +383,14 @@ class Path(Scope):
         if until > self.until:
             self.until = until
             self.reason = reason
+
+    def opened_in(self, seconds: float) -> None:
+        """Learn how long a session took to open."""
+        self.opening += (seconds - self.opening) * (0.3 if self.opening else 1.0)
+
+    def took(self, seconds: float) -> None:
+        """Learn how long a session took from one result to the next."""
+        self.each += (seconds - self.each) * (0.1 if self.each else 1.0)
 
     def good(self, now: float, since: float) -> bool:
         """Learn that a transaction went well that was handed out at `since`.
@@ -455,6 +467,8 @@ class Path(Scope):
             until,
             self.reason,
             self.speed.state(),
+            round(self.opening, 4),
+            round(self.each, 4),
         )
 
     def restore(self, learned: Learned) -> None:
@@ -462,6 +476,7 @@ class Path(Scope):
         self.window.restore(learned.window)
         self.failures, self.refusals = learned.failures, learned.refusals
         self.until, self.reason = learned.until, learned.reason
+        self.opening, self.each = learned.opening, learned.each
         self.speed.restore(learned.speed)
         if self.speed.rate is not None:
             self.limit_messages(SPEED, self.speed)
@@ -646,6 +661,7 @@ class Session:
         "probe",
         "road",
         "scopes",
+        "served_at",
         "taken",
         "work",
     )
@@ -677,6 +693,7 @@ class Session:
         self.probe = False  # of a path that failed or drags
         self.finishing = ""
         self.idle_until = NEVER
+        self.served_at = NEVER  # its latest result
 
 
 Jitter = Callable[[], float]

@@ -1,0 +1,133 @@
+"""What a forecast is made from, and what it says. Plain values, so that they travel as JSON.
+
+The facts are those that a restart would find: what the engine has learned and counted (`memory`),
+the jobs and their lanes. A forecast is a restart in a world whose clock jumps.
+"""
+
+from typing import Final
+
+import msgspec
+
+from ekiden.queue.model import Pace
+
+FAR: Final = 1e15  # UNIX seconds: no end (JSON has no infinity)
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that waits, as far as a forecast cares. Times are UNIX seconds.
+
+    Args:
+        id: Its number; 0 for the one that is planned.
+        name: Its name.
+        bulk: Whether it is bulk.
+        pool: Whose sources it leaves from.
+        send_at: Not before.
+        expires_at: Not after.
+        deliver_by: Its deadline.
+        pace: At most so many, then a pause.
+        lanes: Messages by destination.
+    """
+
+    id: int
+    name: str
+    bulk: bool = True
+    pool: str = ""
+    send_at: float = 0.0
+    expires_at: float = FAR
+    deliver_by: float | None = None
+    pace: Pace | None = None
+    lanes: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """How many messages."""
+        return sum(self.lanes.values())
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where a destination's mail goes, as DNS said: `engine.sites.Site` as plain values."""
+
+    name: str
+    hosts: tuple[str, ...] = ()
+    port: int = 25
+    route: str = ""
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    """Everything a forecast starts from.
+
+    Args:
+        now: UNIX seconds.
+        memory: What the engine keeps: JSON by kind and name (`queue.memory`).
+        loads: The jobs that wait.
+        suspensions: Pattern to the end, None for no end, of what people hold back.
+        stopped: Scopes that are stopped by their rates.
+        sites: What DNS said of destinations; those that are missing are told by their names.
+    """
+
+    now: float
+    memory: dict[str, dict[str, str]] = {}
+    loads: list[Load] = []
+    suspensions: dict[str, float | None] = {}
+    stopped: list[str] = []
+    sites: dict[str, Found] = {}
+
+
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
+    """When a part of a job is done. Times are UNIX seconds, None: not within the time looked at.
+
+    Args:
+        name: A provider, "" for the receivers of nobody known, "*" for all of the job.
+        messages: How many.
+        half: When half of them are there.
+        most: When 95 % are.
+        end: When all are.
+        in_time: The share that is there by the deadline; None without one.
+        binds: What holds it up most, in words.
+    """
+
+    name: str
+    messages: int
+    half: float | None
+    most: float | None
+    end: float | None
+    in_time: float | None = None
+    binds: str = ""
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be expected of a job.
+
+    Args:
+        job: Its name.
+        at: When this was said, UNIX seconds.
+        start: When it begins.
+        deliver_by: Its deadline.
+        whole: All of it.
+        providers: By provider, the largest first.
+        curve: Messages that are there, by time: the picture.
+        latest_start: The latest start with which `reach` of it is there in time; None without a
+            deadline, or when no start of the last week does.
+        reach: The share that `latest_start` is about.
+        words: All that in a sentence.
+        coarse: Messages that one step of the simulation stands for.
+        assumed: Destinations whose receivers were not looked up but told by their names.
+    """
+
+    job: str
+    at: float
+    start: float
+    deliver_by: float | None
+    whole: Finish
+    providers: tuple[Finish, ...]
+    curve: tuple[tuple[float, int], ...]
+    latest_start: float | None = None
+    reach: float = 0.99
+    words: str = ""
+    coarse: int = 1
+    assumed: int = 0
+
+    @property
+    def late(self) -> bool:
+        """Whether a part of it will not be there in time (one in a hundred is not counted)."""
+        return self.whole.in_time is not None and self.whole.in_time < self.reach

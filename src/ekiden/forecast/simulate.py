@@ -1,0 +1,382 @@
+"""The scheduler on a virtual clock: it says who goes next, receivers answer as they were measured.
+
+Nothing of shaping is repeated here: caps, windows, back-off, ramps, hours and turns are the
+scheduler's own. What is simulated is the queue (lanes of ids), DNS (known before), connections (so
+many seconds to open, so many for a message) and receivers (a share of first attempts is deferred
+and comes back after the retry schedule). Deterministic: shares are spread evenly, nothing is drawn.
+"""
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ekiden.engine.schedule.facts import (
+    FOREVER,
+    Action,
+    Close,
+    Finish,
+    Idle,
+    Item,
+    Load,
+    Open,
+    Park,
+    Refuse,
+    Resolve,
+    SiteFacts,
+    Take,
+    Wake,
+)
+from ekiden.engine.scheduler import Scheduler
+from ekiden.queue.model import JobFacts, LaneFacts, Waiting
+from ekiden.shaping.window import Lesson
+
+_CLOSING: Final = 0.05  # seconds that QUIT takes
+_LOOKS: Final = 40  # how often it is asked what holds a provider's mail up
+_EVENTS_MOST: Final = 20_000_000  # a bound for what must not happen: a world that never ends
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How a path answers, as it was measured.
+
+    Args:
+        opening: Seconds until a session stands.
+        seconds: Seconds a message takes on it.
+        deferred: The share of attempts that are deferred.
+    """
+
+    opening: float = 0.5
+    seconds: float = 0.2
+    deferred: float = 0.0
+
+
+@dataclass(slots=True)
+class SimLane:
+    """A lane of the simulated queue: ids from `first` on, each for `weight` messages."""
+
+    facts: LaneFacts
+    provider: str
+    weight: int
+    last: int  # messages that its last id stands for
+    rows: dict[int, float]  # ready id -> due
+    final: int  # its last id
+
+
+@dataclass(slots=True)
+class _Line:
+    """A simulated connection."""
+
+    id: int
+    timing: Timing
+    items: list[Item]
+    busy: bool = True
+    over: bool = False
+
+
+@dataclass(slots=True)
+class Course:
+    """What became of the watched job.
+
+    Args:
+        arrivals: By provider: (time, messages) of what has become final, in order.
+        held_up: By provider: the reasons that were seen, and how often.
+        ended: Whether all of it became final within the time looked at.
+        now: The virtual time at the end.
+    """
+
+    arrivals: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    held_up: dict[str, Counter[str]] = field(default_factory=dict)
+    ended: bool = False
+    now: float = 0.0
+
+
+class Simulation:
+    """A world for one scheduler.
+
+    Args:
+        scheduler: With everything recalled, and its clock at `now`.
+        now: UNIX seconds.
+        facts_of: The site of a destination or lot.
+        timing_of: How the path of a source and a site answers.
+        retry: Seconds to the next attempt, after each one.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        now: float,
+        *,
+        facts_of: Callable[[str], SiteFacts],
+        timing_of: Callable[[str, str], Timing],
+        retry: Sequence[float],
+    ) -> None:
+        self.now = now
+        self._scheduler = scheduler
+        self._facts_of = facts_of
+        self._timing_of = timing_of
+        self._retry = tuple(retry)
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._ticket = 0
+        self._lanes: dict[int, SimLane] = {}
+        self._due: dict[int, float] = {}
+        self._offers: list[tuple[float, int]] = []
+        self._lines: dict[int, _Line] = {}
+        self._tried: Counter[int] = Counter()
+        self._deferring: defaultdict[str, float] = defaultdict(float)
+        self._watched = -1
+        self._left = 0
+        self._course = Course()
+        self._look_at = 0
+        self._look_every = 1
+        self._next_id = 1
+
+    def add(self, job: JobFacts, lots: Mapping[str, tuple[str, int]], weight: int) -> None:
+        """Queue a job.
+
+        Args:
+            job: Its facts.
+            lots: By destination or lot: the provider, and how many messages.
+            weight: Messages that an id stands for.
+        """
+        self._scheduler.job_changed(job, self.now)
+        for name, (provider, messages) in lots.items():
+            number = -(-messages // weight)
+            lane_id = len(self._lanes) + 1
+            ids = range(self._next_id, self._next_id + number)
+            self._next_id += number
+            self._lanes[lane_id] = SimLane(
+                LaneFacts(lane_id, job.id, name, job.priority, number, self.now),
+                provider,
+                weight,
+                messages - (number - 1) * weight,
+                dict.fromkeys(ids, self.now),
+                ids[-1],
+            )
+            self._offer_at(lane_id, self.now)
+
+    def run(self, watched: int, until: float) -> Course:
+        """Run until the watched job is done, or a time has come.
+
+        Args:
+            watched: A job's number.
+            until: UNIX seconds.
+        """
+        self._watched = watched
+        mine = [lane for lane in self._lanes.values() if lane.facts.job_id == watched]
+        self._left = sum(len(lane.rows) for lane in mine)
+        self._look_every = max(1, self._left // _LOOKS)
+        self._look_at = self._left
+        for lane in mine:
+            self._course.arrivals.setdefault(lane.provider, [])
+        for _ in range(_EVENTS_MOST):
+            self._pump()
+            if self._left <= 0:
+                self._course.ended = True
+                break
+            at = self._next()
+            if at > until:
+                break
+            self.now = max(at, self.now)
+            while self._events and self._events[0][0] <= self.now:
+                heapq.heappop(self._events)[2]()
+        self._course.now = self.now
+        return self._course
+
+    # --- the clock --------------------------------------------------------------------------------
+
+    def _next(self) -> float:
+        at = self._scheduler.wake_at(self.now)
+        if self._events:
+            at = min(at, self._events[0][0])
+        if self._offers:
+            at = min(at, max(self._offers[0][0], self.now + 0.25))  # the feeder's look
+        return at
+
+    def _at(self, delay: float, act: Callable[[], None]) -> None:
+        self._ticket += 1
+        heapq.heappush(self._events, (self.now + delay, self._ticket, act))
+
+    def _pump(self) -> None:
+        while True:
+            self._offer()
+            actions = self._scheduler.actions(self.now)
+            for action in actions:
+                self._act(action)
+            if not actions and self._scheduler.wake_at(self.now) > self.now:
+                return
+
+    # --- the queue --------------------------------------------------------------------------------
+
+    def _offer_at(self, lane_id: int, at: float) -> None:
+        self._due[lane_id] = at
+        heapq.heappush(self._offers, (at, lane_id))
+
+    def _offer(self) -> None:
+        offers = self._offers
+        while offers and offers[0][0] <= self.now:
+            at, lane_id = offers[0]
+            lane = self._lanes[lane_id]
+            if self._due.get(lane_id) == at and lane.rows:
+                facts = LaneFacts(
+                    lane_id,
+                    lane.facts.job_id,
+                    lane.facts.destination,
+                    lane.facts.priority,
+                    len(lane.rows),
+                    lane.facts.due_at,
+                )
+                if not self._scheduler.lane_offered(facts, self.now):
+                    return
+            heapq.heappop(offers)
+            if self._due.get(lane_id) == at:
+                del self._due[lane_id]
+
+    def _load(self, action: Load) -> None:
+        rows = self._lanes[action.lane_id].rows
+        after = (action.after_due, action.after_id)
+        found: list[Waiting] = []
+        more = False
+        for number, due in rows.items():  # in the order of insertion: by due time, then by id
+            if due <= self.now and (due, number) > after:
+                if len(found) == action.limit:
+                    more = True
+                    break
+                found.append(Waiting(number, due))
+        self._scheduler.loaded(action.lane_id, found, more, self.now)
+
+    def _park(self, lane_id: int, until: float | None) -> None:
+        rows = self._lanes[lane_id].rows
+        if until is None:
+            until = min(rows.values(), default=None)
+        if until is not None and until < FOREVER:
+            self._offer_at(lane_id, max(until, self.now))
+
+    # --- what the scheduler says ------------------------------------------------------------------
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Resolve(name):
+                self._scheduler.resolved(name, self._facts_of(name), self.now)
+            case Load():
+                self._load(action)
+            case Open():
+                self._open(action)
+            case Park(lane_id, until):
+                self._park(lane_id, until)
+            case Wake(session_id):
+                self._go_on(self._lines[session_id])
+            case Close(session_id):
+                self._quit(self._lines[session_id])
+            case Refuse(_, items, _):
+                for item in items:
+                    lane = self._lanes[item.lane_id]
+                    lane.rows.pop(item.id, None)
+                    self._scheduler.settled(0, item.id, Lesson.NONE, self.now)
+                    self._final(lane, item)
+
+    def _open(self, order: Open) -> None:
+        timing = self._timing_of(order.source, order.site)
+        line = _Line(order.session_id, timing, [])
+        self._lines[line.id] = line
+        self._take(line, order.first)
+        self._at(timing.opening, lambda: self._stands(line))
+
+    def _stands(self, line: _Line) -> None:
+        self._scheduler.session_opened(line.id, self.now)
+        self._go_on(line)
+
+    def _take(self, line: _Line, items: Sequence[Item]) -> None:
+        for item in items:
+            lane = self._lanes[item.lane_id]
+            lane.rows.pop(item.id, None)
+            more = self._messages(lane, item) - 1
+            if more > 0:
+                self._scheduler.weigh(line.id, item, more, self.now)
+        line.items.extend(items)
+
+    def _messages(self, lane: SimLane, item: Item) -> int:
+        return lane.last if item.id == lane.final else lane.weight
+
+    # --- sessions ---------------------------------------------------------------------------------
+
+    def _go_on(self, line: _Line) -> None:
+        if line.over:
+            return
+        if not line.items:
+            line.busy = False
+            answer = self._scheduler.take(line.id, self.now, 1)
+            match answer:
+                case Take(items):
+                    self._take(line, items)
+                case Idle(until, _):
+                    if until < FOREVER:
+                        self._at(max(0.0, until - self.now), lambda: self._woken(line))
+                    return
+                case Finish():
+                    self._quit(line)
+                    return
+        line.busy = True
+        item = line.items[0]
+        messages = self._messages(self._lanes[item.lane_id], item)
+        self._at(line.timing.seconds * messages, lambda: self._sent(line))
+
+    def _woken(self, line: _Line) -> None:
+        if not line.busy:
+            self._go_on(line)
+
+    def _sent(self, line: _Line) -> None:
+        item = line.items.pop(0)
+        lane = self._lanes[item.lane_id]
+        self._deferring[lane.provider] += line.timing.deferred
+        deferred = self._deferring[lane.provider] >= 1.0
+        if deferred:
+            self._deferring[lane.provider] -= 1.0
+            self._defer(lane, item)
+        lesson = Lesson.DEFERRED if deferred else Lesson.GOOD
+        self._scheduler.settled(line.id, item.id, lesson, self.now)
+        if not deferred:
+            self._final(lane, item)
+        self._go_on(line)
+
+    def _defer(self, lane: SimLane, item: Item) -> None:
+        tried = self._tried[item.id]
+        self._tried[item.id] += 1
+        due = self.now + self._retry[min(tried, len(self._retry) - 1)]
+        lane.rows[item.id] = due
+        offered = self._due.get(item.lane_id)
+        if offered is None or offered > due:
+            self._offer_at(item.lane_id, due)
+
+    def _quit(self, line: _Line) -> None:
+        line.over = True
+        self._at(_CLOSING, lambda: self._gone(line))
+
+    def _gone(self, line: _Line) -> None:
+        del self._lines[line.id]
+        self._scheduler.session_closed(line.id, self.now)
+
+    # --- what is watched --------------------------------------------------------------------------
+
+    def _final(self, lane: SimLane, item: Item) -> None:
+        if lane.facts.job_id != self._watched:
+            return
+        self._course.arrivals[lane.provider].append((self.now, self._messages(lane, item)))
+        self._left -= 1
+        if self._left <= self._look_at:
+            self._look_at = self._left - self._look_every
+            self._look()
+
+    def _look(self) -> None:
+        """Ask of each provider what holds up the largest of what is left."""
+        largest: dict[str, SimLane] = {}
+        for lane in self._lanes.values():
+            if lane.facts.job_id != self._watched or not lane.rows:
+                continue
+            other = largest.get(lane.provider)
+            if other is None or len(lane.rows) > len(other.rows):
+                largest[lane.provider] = lane
+        for provider, lane in largest.items():
+            reason, _ = self._scheduler.why(lane.facts.destination, self.now)
+            self._course.held_up.setdefault(provider, Counter())[reason] += 1
