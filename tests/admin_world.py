@@ -66,6 +66,9 @@ class Engine:
     async def save_learned(self) -> None:
         pass
 
+    def forecast(self, job_id: int) -> tuple[str, float | None]:
+        return "", None
+
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")
 

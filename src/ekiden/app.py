@@ -34,7 +34,7 @@ from ekiden.control.list_service import ListAnswers
 from ekiden.control.pacing_service import PacingAnswers
 from ekiden.control.providers import ProviderBook
 from ekiden.control.reaction_service import ReactionAnswers
-from ekiden.control.requests import EngineView
+from ekiden.control.requests import EngineView, Listing, Question, T
 from ekiden.control.server import ControlServer
 from ekiden.control.service import Control
 from ekiden.control.template_service import TemplateAnswers
@@ -57,6 +57,8 @@ from ekiden.events.exporter import Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import SPOOL, EventType
+from ekiden.forecast.estimates import Estimates
+from ekiden.forecast.foresight import Foresight
 from ekiden.holds import Holds
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.imap import Poller
@@ -82,7 +84,7 @@ from ekiden.queue.model import (
 from ekiden.queue.queue import Queue
 from ekiden.reactor import Reactor
 from ekiden.spool.intake import Intake
-from ekiden.spool.jobspec import JobSpec
+from ekiden.spool.jobspec import JobSpec, OnLate
 from ekiden.spool.layout import Spool
 from ekiden.spool.report import Reporter
 from ekiden.spool.sweep import sweep
@@ -236,6 +238,7 @@ class App:
                 listener=self.book.happened,
             ),
         )
+        self.estimates = Estimates(self, path, located=self.dispatcher.located, now=self.clock.now)
         self.intake = Intake(
             spool,
             self.queue,
@@ -244,6 +247,13 @@ class App:
             complete=self._complete_job,
             find=self._find_template,
             judge=self._judge_content,
+            foresight=Foresight(
+                self.estimates,
+                self.queue,
+                default=lambda: OnLate(self.config.delivery.on_late),
+                alert=self.standings.alert,
+                now=self.clock.now,
+            ),
             opened=self._job_opened,
             refused=self._job_refused,
             clock=self.clock.now,
@@ -302,7 +312,7 @@ class App:
             hours=self.scheduler.hours,
             changed=self.ramps_changed,
         )
-        answers = Control(
+        answers = self._answers = Control(
             self.queue,
             self.suppressions,
             live=self,
@@ -371,6 +381,7 @@ class App:
                     group.create_task(self.upkeep.run(), name="upkeep"),
                     group.create_task(self.holds.run(), name="holds"),
                     group.create_task(self.keeper.run(), name="counts"),
+                    group.create_task(self.estimates.run(), name="estimates"),
                     group.create_task(self.warming.run(), name="warm-up"),
                     group.create_task(self.reactor.run(), name="reactions"),
                     group.create_task(self.volumes.run(), name="volumes"),
@@ -514,6 +525,19 @@ class App:
     def _job_opened(self, job: JobFacts) -> None:
         self.volumes.opened(job)
         self.job_changed(job)
+
+    async def ask(self, request: Question[T]) -> T:
+        """Answer a question as the control socket would."""
+        return await self._answers.ask(request)
+
+    def stream(self, request: Listing[T]) -> AsyncIterator[T]:
+        """Answer a listing as the control socket would."""
+        return self._answers.stream(request)
+
+    def forecast(self, job_id: int) -> tuple[str, float | None]:
+        """Return when a job will be done: in words, and the time."""
+        found = self.estimates.of(job_id)
+        return ("", None) if found is None else (found.words, found.whole.end)
 
     async def save_learned(self) -> None:
         """Write down what was learned and counted."""

@@ -144,6 +144,18 @@ class Standings:
         self._notices.append((scope, detail, job_id))
         self._wake.set()
 
+    def alert(self, scope: str, detail: str, job_id: int | None = None) -> None:
+        """Tell the operator something: an alert in the event log.
+
+        Args:
+            scope: What it is about.
+            detail: In words.
+            job_id: The job that it is about.
+        """
+        _log.warning("alert", scope=scope, detail=detail)
+        self._notices.append((scope, detail, job_id))
+        self._wake.set()
+
     def changed(self) -> None:
         """Hear that a report changed a tally."""
         self._wake.set()

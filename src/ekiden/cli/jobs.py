@@ -145,6 +145,7 @@ def _ask_and_show(config: ConfigPath, request: "Question[JobView]", *, as_json: 
         "send at": moment(view.send_at or None),
         "deliver by": moment(view.deliver_by),
         "expires": moment(view.expires_at),
+        "forecast": view.forecast or "-",
         "recipients": count(view.total),
         "refused rows": count(view.refused),
         "duplicates": count(view.duplicates),

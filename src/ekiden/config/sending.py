@@ -100,6 +100,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
             example='["10.0.0.0/8"]',
         ),
     ] = ()
+    on_late: Annotated[
+        Literal["send", "warn", "refuse"],
+        Key(
+            "What happens to a job that would miss its `deliver_by`, if the job does not say.",
+            why="Late: less than 99 % would be there in time (docs/forecast.md).",
+        ),
+    ] = "warn"
     max_sessions: Annotated[
         int,
         Key(

@@ -92,6 +92,8 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int
     counts: dict[str, int]
     template: str = ""  # name and version, such as "welcome@3"
+    forecast: str = ""  # when it will be done, in words; "" while nothing is known
+    ends_at: float | None = None  # when all of it is expected to be final
 
 
 class BacklogView(msgspec.Struct, frozen=True, kw_only=True):

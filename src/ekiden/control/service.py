@@ -58,6 +58,10 @@ class Live(Protocol):
         """Hear that a job was paused, resumed or cancelled, or that held mail was released."""
         ...
 
+    def forecast(self, job_id: int) -> tuple[str, float | None]:
+        """Return when a job will be done: in words, and the time; "" and None if not known."""
+        ...
+
     async def save_learned(self) -> None:
         """Write down what was learned and counted, for whoever reads it next."""
         ...
@@ -252,7 +256,8 @@ class Control:
         return [job_view(job) for job in found]
 
     async def _show_job(self, request: requests.ShowJob) -> requests.JobView:
-        return job_view(await self._queue.job(request.job))
+        job = await self._queue.job(request.job)
+        return job_view(job, self._live.forecast(job.id)) if self._live else job_view(job)
 
     async def _pause_job(self, request: requests.PauseJob) -> requests.JobView:
         job = await self._queue.job(request.job)

@@ -5,8 +5,13 @@ from ekiden.lists.suppression import Suppression
 from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts, State
 
 
-def job_view(job: JobFacts) -> JobView:
-    """Return a job as commands see it."""
+def job_view(job: JobFacts, forecast: tuple[str, float | None] = ("", None)) -> JobView:
+    """Return a job as commands see it.
+
+    Args:
+        job: Its facts.
+        forecast: When it will be done: in words, and the time.
+    """
     return JobView(
         id=job.id,
         uid=job.uid,
@@ -28,6 +33,8 @@ def job_view(job: JobFacts) -> JobView:
         duplicates=job.duplicates,
         counts={str(state): number for state, number in job.counts.items()},
         template=job.template,
+        forecast=forecast[0],
+        ends_at=forecast[1],
     )
 
 

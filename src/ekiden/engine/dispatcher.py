@@ -194,6 +194,11 @@ class Dispatcher:
         """How many sessions are open or being opened."""
         return len(self._couriers)
 
+    def located(self) -> dict[str, Site]:
+        """Return where the destinations are that are known now."""
+        found = self._scheduler.found()
+        return {name: self._sites[site] for name, site in found if site in self._sites}
+
     def job_changed(self, job: JobFacts) -> None:
         """A job was opened, paused, resumed, cancelled or finished."""
         if job.state in {JobState.DONE, JobState.CANCELLED}:

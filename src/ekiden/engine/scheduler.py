@@ -453,6 +453,7 @@ class Scheduler:
         session.open = True
         session.path.proven += 1
         session.path.opened_in(now - session.begun_at)
+        session.served_at = now
 
     def session_failed(
         self,

@@ -69,6 +69,11 @@ async def gather(source: Source, now: float) -> Facts:
     )
 
 
+def found_at(site: Site) -> Found:
+    """Return a site as plain values."""
+    return Found(site.name, tuple(host.name for host in site.hosts), site.port, site.route)
+
+
 async def look_up(
     resolver: Resolver, counts: Mapping[str, int], known: Collection[str], seconds: float
 ) -> dict[str, Found]:
@@ -89,8 +94,7 @@ async def look_up(
             with suppress(UnavailableError):
                 site = await resolver.resolve(destination)
                 if isinstance(site, Site):
-                    hosts = tuple(host.name for host in site.hosts)
-                    found[destination] = Found(site.name, hosts, site.port, site.route)
+                    found[destination] = found_at(site)
 
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:

@@ -8,7 +8,7 @@ receiver has forgotten it too.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     COUNT = "count"  # what a scope counted of its hours and days
     RAMP = "ramp"  # a source's warm-up at a provider
     HOURS = "hours"  # deferrals of a provider by hour of the day
+    FORECAST = "forecast"  # what was said of a job with a deadline when it came in
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
     VOLUME = "volume"  # what a source sent by day
     REACTION = "reaction"  # what is done for a while about what a receiver said
@@ -37,6 +38,7 @@ FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.ROAD: 30 * _DAY,
     Kind.HOURS: 90 * _DAY,
     Kind.VOLUME: 60 * _DAY,
+    Kind.FORECAST: 90 * _DAY,
     Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
 }
 
@@ -71,6 +73,11 @@ class Memory(Part):
         """Return what was kept of a kind, as JSON by name."""
         rows = await self._db.read(sql("memory"), (kind,))
         return {str(name): str(state) for name, state in rows}
+
+    async def verdict(self, job_id: int) -> dict[str, Any] | None:
+        """Return what was foreseen of a job with a deadline when it came in; None if nothing."""
+        rows = await self._db.read(sql("memory_of"), (Kind.FORECAST, str(job_id)))
+        return None if not rows else msgspec.json.decode(rows[0][0], type=dict[str, Any])
 
     async def came_back(self) -> dict[str, tuple[int, int]]:
         """Return the bounces and complaints that ever came later, by road."""

@@ -17,3 +17,6 @@ SELECT name, state FROM engine_memory WHERE kind = ?1;
 INSERT INTO engine_memory (kind, name, state, at) VALUES (?1, ?2, json_array(?3, ?4), ?5)
 ON CONFLICT (kind, name) DO UPDATE SET at = excluded.at, state =
   json_array((state ->> 0) + (excluded.state ->> 0), (state ->> 1) + (excluded.state ->> 1));
+
+-- name: memory_of
+SELECT state FROM engine_memory WHERE kind = ?1 AND name = ?2;

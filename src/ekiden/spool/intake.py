@@ -33,6 +33,7 @@ from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
 from ekiden.spool.newjob import IntakeOptions
 from ekiden.spool.receiving import (
+    Foresees,
     JobQueue,
     Receiver,
     accept_any,
@@ -65,6 +66,7 @@ class Intake:
             it (an unverified sender).
         find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
         judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
+        foresight: Says whether jobs with a deadline will make it.
         opened: Is told of every accepted job.
         refused: Is told of every entry that is refused: its name and why.
         clock: UNIX seconds.
@@ -80,6 +82,7 @@ class Intake:
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
         judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
+        foresight: Foresees | None = None,
         opened: Callable[[JobFacts], None] | None = None,
         refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
@@ -95,6 +98,7 @@ class Intake:
             complete=complete,
             find=find,
             judge=judge,
+            foresight=foresight,
             opened=opened,
             refused=refused,
             clock=clock,

@@ -30,6 +30,14 @@ class OnMissing(StrEnum):
     DEFAULT = "default"
 
 
+class OnLate(StrEnum):
+    """What happens to a job of which a part would not be delivered by its deadline."""
+
+    SEND = "send"
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """An attachment or an inline image.
@@ -89,6 +97,7 @@ class JobSpec:
     topic: str = ""
     send_at: float = 0.0
     deliver_by: float | None = None
+    on_late: OnLate | None = None
     pace: Pace | None = None
     attachments: tuple[Part, ...] = ()
     images: tuple[Part, ...] = ()

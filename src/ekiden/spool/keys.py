@@ -157,6 +157,14 @@ _ALL: Final = (
         "X-Ekiden-Deliver-By",
     ),
     JobKey(
+        "on_late",
+        "on_late",
+        values.on_late,
+        "the configuration's",
+        "When less than 99 % would be delivered by then: send, warn, or refuse the job.",
+        "X-Ekiden-On-Late",
+    ),
+    JobKey(
         "pace",
         "pace",
         values.pace,

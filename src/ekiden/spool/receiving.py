@@ -14,12 +14,13 @@ moved on threads, and the next batch is parsed while the queue stores the last o
 import asyncio
 import errno
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -28,7 +29,7 @@ from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules, no_templates
-from ekiden.spool.jobspec import JobError, JobSpec, shown
+from ekiden.spool.jobspec import JobError, JobSpec, OnLate, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.newjob import IntakeOptions, new_job
@@ -97,6 +98,16 @@ async def judge_none(job: NewJob, rows: Sequence[NewDelivery]) -> None:
     """The judgement of an installation that takes every content."""
 
 
+class Foresees(Protocol):
+    """Says of a job with a deadline whether it will make it; `forecast.foresight` does."""
+
+    async def foresee(self, job: NewJob, on_late: OnLate | None, lanes: Mapping[str, int]) -> Any:
+        """Return a verdict, None for a job without a deadline; raise `EkidenError` to refuse it."""
+
+    async def note(self, job: JobFacts, on_late: OnLate | None, found: Any) -> None:
+        """Keep the verdict of a job that was taken."""
+
+
 class Receiver:
     """Receives entries of `cur/`.
 
@@ -109,6 +120,7 @@ class Receiver:
             it (an unverified sender).
         find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
         judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
+        foresight: Says whether jobs with a deadline will make it.
         opened: Is told of every accepted job.
         refused: Is told of every entry that is refused: its name and why.
         clock: UNIX seconds.
@@ -124,6 +136,7 @@ class Receiver:
         complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
         find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
         judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
+        foresight: Foresees | None = None,
         opened: Callable[[JobFacts], None] | None = None,
         refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
@@ -136,6 +149,7 @@ class Receiver:
         self._complete = complete
         self._find = find
         self._judge = judge
+        self._foresight = foresight
         self._opened = opened
         self._clock = clock
         self._alone = _Alone()
@@ -244,17 +258,33 @@ class Receiver:
         if rows.ended and len(window) <= 1:
             _some(window, log, name)
             suppressed = await self._sift(job, window[0], log)
+            verdict = await self._foreseen(job, loaded.spec, rows)
             await _to_the_end(partial(_seal, loaded, log))
             job = replace(job, refused=log.count)
-            return await self._queue.submit_job(job, window[0], now, suppressed)
+            facts = await self._queue.submit_job(job, window[0], now, suppressed)
+            await self._note(facts, loaded.spec, verdict)
+            return facts
         job_id = await self._queue.add_job(job)
         try:
             await self._pour(job_id, job, window, rows, log)
+            verdict = await self._foreseen(job, loaded.spec, rows)
             await _to_the_end(partial(_seal, loaded, log))
-            return await self._queue.open_job(job_id, self._clock(), refused=log.count)
+            facts = await self._queue.open_job(job_id, self._clock(), refused=log.count)
         except Exception:
             await self._queue.abandon_job(job_id)
             raise
+        await self._note(facts, loaded.spec, verdict)
+        return facts
+
+    async def _foreseen(self, job: NewJob, spec: JobSpec, rows: "_Rows") -> Any:
+        """Ask whether a job will make its deadline, before it is opened."""
+        if self._foresight is None or job.deliver_by is None:
+            return None
+        return await self._foresight.foresee(job, spec.on_late, rows.lanes)
+
+    async def _note(self, facts: JobFacts, spec: JobSpec, verdict: Any) -> None:
+        if self._foresight is not None and verdict is not None:
+            await self._foresight.note(facts, spec.on_late, verdict)
 
     async def _sift(self, job: NewJob, rows: list[NewDelivery], log: RefusalLog) -> dict[str, str]:
         """Ask who is suppressed, and say so in the report."""
@@ -321,6 +351,7 @@ class _Rows:
         self._window = options.window
         self._size = options.batch
         self._count = 0
+        self.lanes: Counter[str] = Counter()  # so far, by destination
         self.ended = False
 
     def pull(self) -> list[list[NewDelivery]]:
@@ -335,6 +366,7 @@ class _Rows:
             self._log.add(batch.refused)
             for row in batch.rows:
                 sheaves[hash(row.destination) % _SHEAVES].append(row)
+            self.lanes.update(row.destination for row in batch.rows)
             self._count += len(batch.rows)
             if self._count > limits.RECIPIENTS:
                 raise JobError.one(

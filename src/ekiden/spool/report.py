@@ -46,6 +46,9 @@ class EndedJobs(Protocol):
     async def job_rows(self, job_id: int, after_id: int, limit: int) -> list[JobRow]:
         """A page of a job's deliveries."""
 
+    async def verdict(self, job_id: int) -> dict[str, Any] | None:
+        """What was foreseen of a job with a deadline when it came in."""
+
     async def mark_done(self, job_id: int, now: float) -> JobFacts:
         """The result is written."""
 
@@ -172,7 +175,7 @@ class Reporter:
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        result = _result(job, tally, self._clock())
+        result = _result(job, tally, self._clock(), await self._queue.verdict(job.id))
         await asyncio.to_thread(self._finish, temporary, name, job, result)
 
     def _begin(self, temporary: str, name: str, tally: _Tally) -> int:
@@ -238,7 +241,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _result(job: JobFacts, tally: _Tally, now: float) -> dict[str, Any]:
+def _result(
+    job: JobFacts, tally: _Tally, now: float, verdict: dict[str, Any] | None
+) -> dict[str, Any]:
     fates = {state.value: job.counts.get(state, 0) for state in State if state.final}
     rows = job.total + job.refused + job.duplicates
     delivered = fates[State.DELIVERED.value]
@@ -271,8 +276,22 @@ def _result(job: JobFacts, tally: _Tally, now: float) -> dict[str, Any]:
             "bounced": round(fates[State.BOUNCED.value] / job.total, 6) if job.total else 0.0,
             "per_second": round(delivered / spent, 3) if spent > 0 else None,
         },
+        "forecast": _forecast(job, verdict),
         "failures": [_failure(one, rows) for one in worst],
         "report": stem(job.spool_name) + REPORT,
+    }
+
+
+def _forecast(job: JobFacts, verdict: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What was said of a deadline before the job began; null for a job without one."""
+    if verdict is None:
+        return None
+    return {
+        "deliver_by": _time(job.deliver_by),
+        "said": verdict["words"],
+        "in_time": verdict["whole"]["in_time"],
+        "end": _time(verdict["whole"]["end"]),
+        "latest_start": _time(verdict["latest_start"]),
     }
 
 

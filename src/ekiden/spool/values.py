@@ -19,7 +19,7 @@ from ekiden.config.units import parse_duration
 from ekiden.errors import RefusedError
 from ekiden.message.addresses import AddressError, parse_address, parse_mailbox, split_list
 from ekiden.queue.model import Pace, Priority
-from ekiden.spool.jobspec import OnMissing, Part, Shape, nearest, shown
+from ekiden.spool.jobspec import OnLate, OnMissing, Part, Shape, nearest, shown
 from ekiden.templates.model import parse_reference
 
 TEXT_CHARACTERS: Final = 10_000  # of a single-line value
@@ -193,6 +193,11 @@ def priority(value: Any, context: Context) -> Priority:
 def on_missing(value: Any, context: Context) -> OnMissing:
     """`refuse`, `empty` or `default`."""
     return OnMissing(_choice(value, context, [member.value for member in OnMissing]))
+
+
+def on_late(value: Any, context: Context) -> OnLate:
+    """`send`, `warn` or `refuse`."""
+    return OnLate(_choice(value, context, [member.value for member in OnLate]))
 
 
 def blank(value: Any, context: Context) -> bool:

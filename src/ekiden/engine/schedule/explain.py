@@ -161,10 +161,19 @@ def _closed(state: State, destination: Destination, site: Site, now: float) -> R
 
 
 def _within(destination: Destination, now: float) -> Reason | None:
-    """Return what slows a destination that is being served."""
-    meter = destination.messages
-    if meter is not None and (at := meter.ready_at(now)) > now:
-        return f"messages of {destination} are limited to {meter.binding(now)}", at
+    """Return which rate slows a destination that is being served."""
+    site = destination.site
+    scopes: list[Scope | None] = [destination, site]
+    if site is not None:
+        scopes.append(site.provider)
+        for path in site.paths.values():
+            if path.sessions:
+                road = path.source.roads.get(OTHER if site.provider is None else site.provider.name)
+                scopes += [path, road, path.source]
+    for scope in scopes:
+        meter = None if scope is None else scope.messages
+        if meter is not None and (at := meter.ready_at(now)) > now:
+            return f"messages of {scope} are limited to {meter.binding(now)}", at
     return None
 
 

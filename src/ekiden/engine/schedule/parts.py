@@ -693,7 +693,7 @@ class Session:
         self.probe = False  # of a path that failed or drags
         self.finishing = ""
         self.idle_until = NEVER
-        self.served_at = NEVER  # its latest result
+        self.served_at = NEVER  # its latest result, or when it was ready for the first
 
 
 Jitter = Callable[[], float]

@@ -1,0 +1,194 @@
+"""How far a forecast is from the truth: five kinds of jobs, foretold, then sent for real.
+
+    python -m bench.forecast [--scale 1.0] [--only NAME]
+    python -m bench.forecast --plan        # a million recipients over 20,000 destinations: the time
+
+Each kind is sent twice by a daemon in this process to receivers in another that answer after a
+while: first a small job, from which the engine measures its paths, then the one that is foretold.
+The forecast is made from the facts of the queue just before that one is dropped, as `ekiden plan`
+makes it, and compared with when its last delivery became final.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from bench.far import far
+from ekiden.app import App, build
+from ekiden.config import load, loads
+from ekiden.forecast.estimate import estimate
+from ekiden.forecast.gather import found_at, gather
+from ekiden.forecast.model import Facts, Load
+from ekiden.queue.model import JobState, Pace
+
+DOMAIN = "sender.example"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of job. `step` is the receivers' delay; `limits` configuration; `lanes` the job."""
+
+    name: str
+    step: float
+    limits: str
+    lanes: dict[str, int]
+    pace: Pace | None = None
+    begins_in: float = 0.0
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+def kinds(scale: float) -> list[Kind]:
+    def many(number: int, each: int) -> dict[str, int]:
+        return {f"d{n}.example": max(1, round(each * scale)) for n in range(number)}
+
+    return [
+        Kind(
+            "few sessions",
+            0.05,
+            "sessions_per_site = 3\nsessions_per_destination = 3",
+            many(2, 900),
+        ),
+        Kind("a rate", 0.02, 'rates_per_site = ["20/s"]', many(4, 500)),
+        Kind("many small", 0.1, "sessions_per_source = 40", many(400, 6)),
+        Kind("pace and start", 0.05, "", many(50, 20), Pace(round(100 * scale), 3.0), 5.0),
+        Kind("large and small", 0.05, "sessions_per_site = 4", many(100, 5) | many(3, 900)),
+    ]
+
+
+def lay_out(root: Path, kind: Kind, port: int) -> Path:
+    places = {name: f"127.2.{n // 250}.{n % 250 + 1}" for n, name in enumerate(kind.lanes)}
+    routes = "".join(
+        f'[[route]]\npattern = "{name}"\nhost = "{place}"\nport = {port}\n'
+        for name, place in places.items()
+    )
+    config = root / "config.toml"
+    config.write_text(
+        '[control]\nsocket = "ekiden.sock"\n[delivery]\nhostname = "mail.sender.example"\n'
+        'allow_networks = ["127.0.0.0/8"]\n[tls]\npolicy = "off"\n[hours]\nsmooth = "0s"\n'
+        f'jitter = "0s"\n[log]\nlevel = "error"\n[limits]\n{kind.limits}\n{routes}',
+        "utf-8",
+    )
+    config.chmod(0o600)
+    return config
+
+
+def drop(root: Path, name: str, lanes: dict[str, int], kind: Kind | None = None) -> None:
+    job = root / "spool" / "tmp" / name
+    job.mkdir()
+    settings = {
+        "from": f"news@{DOMAIN}",
+        "subject": name,
+        "text": "body.txt",
+        "recipients": "r.csv",
+        "address": "email",
+    }
+    if kind is not None and kind.pace is not None:
+        settings["pace"] = f"{kind.pace.messages} per {kind.pace.seconds:g}s"
+        settings["send_at"] = f"+{kind.begins_in:g}s"
+    lines = [f'{key} = "{value}"' for key, value in settings.items()]
+    (job / "job.toml").write_text("\n".join(lines), "utf-8")
+    (job / "body.txt").write_text("The relay starts at noon.\n" * 40, "utf-8")
+    rows = [f"{name}{n}@{place}" for place, count in lanes.items() for n in range(count)]
+    (job / "r.csv").write_text("email\n" + "\n".join(rows) + "\n", "utf-8")
+    job.rename(root / "spool" / "new" / name)
+
+
+async def open_now(app: App, number: int) -> None:
+    """Wait until so many jobs have come in."""
+    while True:
+        if len(await app.queue.jobs()) >= number:
+            return
+        await asyncio.sleep(0.02)
+
+
+async def done(app: App, number: int) -> float:
+    """Wait until a job is done; return when its last delivery became final."""
+    while True:
+        jobs = {job.id: job for job in await app.queue.jobs()}
+        if number in jobs and jobs[number].state is JobState.DONE:
+            return jobs[number].finished_at or time.time()
+        if number in jobs and jobs[number].pending == 0:
+            return time.time()
+        await asyncio.sleep(0.05)
+
+
+async def compare(root: Path, kind: Kind, config: Path) -> tuple[float, float]:
+    """Return the seconds that were foretold, and those that it took."""
+    stop = asyncio.Event()
+    settings = load(config)
+    async with build(settings, config) as app:
+        running = asyncio.create_task(app.run(stop))
+        await asyncio.sleep(0.5)
+        drop(root, "before", {name: min(60, count) for name, count in kind.lanes.items()})
+        await done(app, 1)
+        await asyncio.sleep(6.0)  # idle sessions end
+        facts = await gather(app, time.time())
+        facts.sites |= {name: found_at(site) for name, site in app.dispatcher.located().items()}
+        drop(root, "job", kind.lanes, kind)
+        await open_now(app, 2)
+        began = time.time()
+        meant = Load(
+            id=0,
+            name="job",
+            lanes=kind.lanes,
+            pace=kind.pace,
+            send_at=began + kind.begins_in if kind.begins_in else 0.0,
+        )
+        asked = msgspec.structs.replace(facts, now=began)
+        found = await asyncio.to_thread(estimate, settings, asked, meant, search=False)
+        ended = await done(app, 2)
+        stop.set()
+        await running
+    return (found.whole.end or 0.0) - began, ended - began
+
+
+def plan() -> None:
+    """Print how long a plan of a million takes."""
+    config = loads('[delivery]\nhostname = "mail.sender.example"\n', Path("config.toml"))
+    load_ = Load(id=0, name="million", lanes={f"d{n}.example": 50 for n in range(20_000)})
+    began, cpu = time.perf_counter(), time.process_time()
+    found = estimate(config, Facts(now=time.time()), load_, search=False)
+    spent, used = time.perf_counter() - began, time.process_time() - cpu
+    print(f"1,000,000 over 20,000: {spent:.1f} s, {used:.1f} s of CPU; {found.words}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--plan", action="store_true")
+    asked = parser.parse_args()
+    if asked.plan:
+        plan()
+        return
+    place = Path(__file__).resolve().parent / "out"
+    place.mkdir(exist_ok=True)
+    worst = 0.0
+    for kind in kinds(asked.scale):
+        if asked.only not in kind.name:
+            continue
+        with (
+            tempfile.TemporaryDirectory(prefix="forecast-", dir=place) as folder,
+            far(kind.step) as port,
+        ):
+            root = Path(folder)
+            foretold, true = uvloop.run(compare(root, kind, lay_out(root, kind, port)))
+        error = foretold / true - 1
+        worst = max(worst, abs(error))
+        print(
+            f"{kind.name:16} foretold {foretold:6.1f} s, took {true:6.1f} s: {100 * error:+.0f} %"
+        )
+    sys.exit(worst > 0.1)
+
+
+if __name__ == "__main__":
+    main()
