@@ -293,15 +293,7 @@ class App:
         )
         self.watch = Watch(lambda: self.config, now=self.clock.now, tell=self._alert)
         self.public = HttpServer(self.site.app, settings.public_server(config))
-        leaving = settings.unsubscribe_address(config) if self._links else ""
-        leave = LeavingByMail(self.site.people)
-        self.listener = Listener(
-            [(place.address, place.port) for place in config.inbound.listen],
-            Doors(self.returned, config.inbound.feedback, {leaving: leave.take} if leaving else {}),
-            settings.listener(config),
-            clock=self.clock.now,
-            refused=self.returned.refused,
-        )
+        self.listener = self._listener(config)
         mailbox = settings.imap(config)
         self.mailbox = None if mailbox is None else Poller(mailbox, self._take_returned)
         self.pacing = PacingAnswers(
@@ -351,6 +343,18 @@ class App:
         self.admin = HttpServer(site.app, settings.admin_server(config))
 
     # --- running ----------------------------------------------------------------------------------
+
+    def _listener(self, config: Config) -> Listener:
+        """Return what takes mail that comes back, and mail to leave by where links are made."""
+        leaving = settings.unsubscribe_address(config) if self._links else ""
+        doors = {leaving: LeavingByMail(self.site.people).take} if leaving else {}
+        return Listener(
+            [(place.address, place.port) for place in config.inbound.listen],
+            Doors(self.returned, config.inbound.feedback, doors),
+            settings.listener(config),
+            clock=self.clock.now,
+            refused=self.returned.refused,
+        )
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Run until `stop` is set, then end in order.
