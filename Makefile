@@ -23,7 +23,7 @@ demo: $(BIN)/.installed ## send a real campaign of 2,000 to a simulated world an
 	$(BIN)/ekiden demo
 
 test: $(BIN)/.installed-dev ## all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: $(BIN)/.installed-dev ## formatting, lint and types
 	$(BIN)/ruff format --check .
