@@ -45,6 +45,7 @@ class Engine:
     trouble: str = ""
     shown: list[ProviderView] = field(default_factory=list)
     heard: list[str] = field(default_factory=list)
+    forecasts: dict[int, tuple[str, float | None]] = field(default_factory=dict)
 
     def engine(self) -> EngineView:
         return EngineView(
@@ -67,7 +68,7 @@ class Engine:
         pass
 
     def forecast(self, job_id: int) -> tuple[str, float | None]:
-        return "", None
+        return self.forecasts.get(job_id, ("", None))
 
     def job_changed(self, job: JobFacts) -> None:
         self.heard.append(f"{job.uid} {job.state}")

@@ -1,6 +1,7 @@
 """A receiver of webhooks that answers as it is told to."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,9 +63,9 @@ def status(code: int, *fields: str, body: bytes = b"") -> bytes:
 
 
 @asynccontextmanager
-async def hook(port: int = 0) -> AsyncIterator[Hook]:
+async def hook(port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Hook]:
     made = Hook()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", port)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", port, ssl=tls)
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

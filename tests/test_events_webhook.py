@@ -3,9 +3,12 @@
 import asyncio
 import base64
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from standardwebhooks import Webhook as Verifier
 
 from ekiden.errors import ConfigError, UnavailableError
@@ -204,3 +207,47 @@ def test_secrets() -> None:
     for bad in ("", "short", "whsec_$$$", "whsec_QUJD"):
         with pytest.raises(ConfigError):
             read_secrets(bad, "f")
+
+
+def trusting(authority: trustme.CA, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this authority stand in for those of the public web, for clients made from now on."""
+    file = folder / "ca.pem"
+    authority.cert_pem.write_to_path(file)
+    monkeypatch.setattr("certifi.where", lambda: str(file))
+
+
+@pytest.mark.parametrize(
+    ("issued_to", "known", "why"),
+    [
+        ("hooks.example", True, ""),
+        ("127.0.0.1", True, "Hostname mismatch"),  # of the address, not of the name
+        ("elsewhere.example", True, "Hostname mismatch"),
+        ("hooks.example", False, "unable to get local issuer certificate"),
+    ],
+)
+async def test_the_certificate_is_the_names_though_the_address_is_pinned(
+    issued_to: str, known: bool, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, stranger = trustme.CA(), trustme.CA(organization_name="somebody else")
+    trusting(authority, tmp_path, monkeypatch)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    (authority if known else stranger).issue_cert(issued_to).configure_cert(context)
+    asked: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+    async def lookup(_host: str, port: int, **_: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with hook(tls=context) as there:
+        sender = to(f"https://hooks.example:{there.port}/hook")
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lookup)
+        if why:
+            with pytest.raises(UnavailableError, match=why):
+                await sender.send(batch())
+            assert not there.requests  # nothing was told to whom it was not meant for
+        else:
+            await sender.send(batch())
+            assert len(there.events) == 3
+            assert there.requests[0][0]["host"] == f"hooks.example:{there.port}"
+        await sender.close()
+    assert asked == ["hooks.example"]

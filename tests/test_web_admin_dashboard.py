@@ -4,15 +4,19 @@ import re
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from admin_world import NOW, Admin, admin_world
 from ekiden.bounce.classes import CLASSES
 from ekiden.control.insight_requests import FailureView, ProviderView
+from ekiden.control.requests import JobView
+from ekiden.queue.memory import Kind
 from ekiden.queue.model import Attempt, Settlement, State
+from ekiden.shaping.reactions import Act, Reaction, Scope
 from ekiden.web.admin import meanings
 from ekiden.web.admin.doorkeeper import COOKIE
-from ekiden.web.admin.shown import job_shown, length_of, remedy_key, segments
+from ekiden.web.admin.shown import job_shown, length_of, moment, remedy_key, segments
 from ekiden.web.admin.words import ENGLISH, JAPANESE
 
 EVIL = "<script>alert(1)</script>"
@@ -232,6 +236,74 @@ async def test_estimates_and_bars(tmp_path: Path) -> None:
         view = job_view(await there.queue.job("sale"))
         assert job_shown(view, NOW).left is None  # nothing was tried yet
         assert segments(view) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "ends", "left", "shown", "endless"),
+    [
+        ("", None, 3600.0, None, False),  # the pace so far: half of it in an hour
+        ("all of it by then", NOW + 7200, 7200.0, NOW + 7200, False),
+        ("all of it by then", NOW - 1, 3600.0, None, False),  # it was wrong
+        ("not within two months", None, None, None, True),
+    ],
+)
+def test_a_forecast_comes_before_the_pace_so_far(
+    said: str, ends: float | None, left: float | None, shown: float | None, endless: bool
+) -> None:
+    job = JobView(
+        id=1, uid="u", name="sale", state="open", priority="normal", mail_from="", from_domain="",
+        configuration_set="", pool="", created_at=NOW - 3600, send_at=NOW - 3600,
+        expires_at=NOW + 9e6, deliver_by=None, spool_name="", finished_at=None, total=100,
+        refused=0, duplicates=0, counts={"delivered": 50, "ready": 50}, forecast=said, ends_at=ends,
+    )  # fmt: skip
+    found = job_shown(job, NOW)
+    assert (found.left, found.ends_at, found.endless) == (left, shown, endless)
+    paused = job_shown(msgspec.structs.replace(job, state="paused"), NOW)
+    assert (paused.left, paused.ends_at, paused.endless) == (None, None, False)
+
+
+async def test_forecasts_are_shown_in_both_languages(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        soon = await there.job("soon", ["a@x.example"])
+        never = await there.job("never", ["b@x.example"])
+        there.engine.forecasts = {soon.id: ("by then", NOW + 7200), never.id: ("never", None)}
+        for language, takes, long in (("en", "2 h", "over 2 months"), ("ja", "2時間", "2か月以上")):
+            page = (await there.client.get(f"/?lang={language}")).text
+            assert f"{takes} <small><time>{moment(NOW + 7200)}" in page
+            assert f"<td>{long}</td>" in page
+            assert takes in (await there.client.get(f"/jobs/{soon.id}")).text
+            assert long in (await there.client.get(f"/jobs/{never.id}")).text
+
+
+async def test_what_replies_hold_back(tmp_path: Path) -> None:
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        assert "No reply holds anything back." in (await there.client.get("/?lang=en")).text
+        held = Reaction(
+            id=7, rule="yahoo-tss", scope=Scope.ROAD, act=Act.STOP, to="", source="a1", site="",
+            provider="yahoo", job=0, since=NOW, until=NOW + 14400, reply=f"421 TSS04 {EVIL}",
+            count=3,
+        )  # fmt: skip
+        lasting = msgspec.structs.replace(held, id=8, scope=Scope.JOB, job=3, until=0)
+        kept = {str(one.id): msgspec.json.encode(one).decode() for one in (held, lasting)}
+        await there.queue.remember(Kind.REACTION, kept, NOW)
+        for language, heading, lifted in (
+            ("en", "Held back because of replies", "until it is lifted"),
+            ("ja", "受信側の応答による制限", "解除するまで"),
+        ):
+            page = (await there.client.get(f"/?lang={language}")).text
+            for said in (
+                heading,
+                lifted,
+                "a1 to provider yahoo",
+                "yahoo-tss",
+                "job 3",
+                "421 TSS04",
+            ):
+                assert said in page
+            assert moment(held.until) in page
+            assert EVIL not in page
 
 
 def test_lengths() -> None:

@@ -253,10 +253,12 @@ class Control:
             names = ", ".join(JobState)
             raise RefusedError("there is no such state of a job", remedy=f"use {names}") from None
         found = await self._queue.jobs(states, min(request.limit, ROWS_MOST))
-        return [job_view(job) for job in found]
+        return [self._job_view(job) for job in found]
 
     async def _show_job(self, request: requests.ShowJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
+        return self._job_view(await self._queue.job(request.job))
+
+    def _job_view(self, job: JobFacts) -> requests.JobView:
         return job_view(job, self._live.forecast(job.id)) if self._live else job_view(job)
 
     async def _pause_job(self, request: requests.PauseJob) -> requests.JobView:

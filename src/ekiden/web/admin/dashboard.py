@@ -1,7 +1,7 @@
 """The dashboard: what goes on, rendered on the server; everything works without JavaScript.
 
 ```
-GET  /                     the whole: figures, jobs, providers, reputation, suspensions, alerts
+GET  /                     the whole: figures, jobs, providers, what holds mail back, alerts
 GET  /jobs/JOB             one job: progress, what did not arrive and why, reactions
 GET  /queue                what waits by destination, and why
 POST /jobs/JOB/pause ...   a button; answered by 303 to the page it stands on
@@ -23,6 +23,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ekiden.control import insight_requests as insight
+from ekiden.control import reaction_requests as reactions
 from ekiden.control import requests as basic
 from ekiden.control.server import Answers
 from ekiden.control.tokens import Scope, TokenFacts
@@ -125,6 +126,7 @@ class Dashboard:
                 "providers": await ask(insight.Providers()),
                 "reputation": await ask(basic.Reputations(limit=_JOBS)),
                 "suspensions": await ask(basic.Suspensions()),
+                "measures": (await ask(reactions.ShowReactions()))[:_ROWS],
                 "alerts": await ask(insight.Alerts(limit=_ALERTS)),
             },
         )

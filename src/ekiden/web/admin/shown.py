@@ -44,13 +44,18 @@ class JobShown:
         facts: The job.
         done: Deliveries that are final.
         share: The same of all, in percent.
-        left: Seconds that it still takes at the pace so far; None if that cannot be said.
+        left: Seconds that it still takes, by its forecast or else at the pace so far; None if that
+            cannot be said.
+        ends_at: When its forecast has all of it final, UNIX seconds; None without one.
+        endless: Whether its forecast sees no end.
     """
 
     facts: JobView
     done: int
     share: float
     left: float | None
+    ends_at: float | None = None
+    endless: bool = False
 
 
 def job_shown(job: JobView, now: float) -> JobShown:
@@ -63,7 +68,13 @@ def job_shown(job: JobView, now: float) -> JobShown:
     ends = ("delivered", "bounced", "expired", "suppressed", "cancelled")
     done = sum(job.counts.get(state, 0) for state in ends)
     share = 100.0 * done / job.total if job.total else 100.0
-    return JobShown(job, done, share, _estimate(job, now))
+    if job.state != "open" or not job.forecast:
+        return JobShown(job, done, share, _estimate(job, now))
+    if job.ends_at is None:
+        return JobShown(job, done, share, None, endless=True)
+    if job.ends_at <= now:  # it was wrong, and the next one is not there yet
+        return JobShown(job, done, share, _estimate(job, now))
+    return JobShown(job, done, share, job.ends_at - now, job.ends_at)
 
 
 def _estimate(job: JobView, now: float) -> float | None:
