@@ -49,7 +49,6 @@ from ekiden.queue.queue import Queue, QueueOptions
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Avoided, HoursOptions
 from ekiden.shaping.plans import Plan, geometric, shipped
-from ekiden.shaping.providers import Providers
 from ekiden.shaping.ramps import OTHER, Assigned, WarmupOptions
 from ekiden.shaping.reputation import ReputationOptions
 from ekiden.shaping.warmup import RampOptions, Thresholds
@@ -670,7 +669,7 @@ def pacing_facts(config: Config) -> PacingFacts:
     """
     return PacingFacts(
         sources=tuple(one.name for one in source_facts(config)),
-        providers=(*(one.name for one in Providers.load()), OTHER),
+        providers=(*(one.name for one in profiles(config)), OTHER),
         warmup=warmup(config),
         hours=hours(config),
     )
@@ -683,7 +682,7 @@ def hours(config: Config) -> HoursOptions:
     for each in one.providers:
         name = each.time_zone or one.time_zone
         avoided.append(Avoided(each.provider, each.bulk, each.transactional, zone(name), name))
-    for provider in Providers.load():
+    for provider in profiles(config):
         said = provider.avoid
         own = [each for each in one.providers if fnmatchcase(provider.name, each.provider)]
         if said is not None and not own:

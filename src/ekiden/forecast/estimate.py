@@ -16,7 +16,7 @@ import msgspec
 
 from ekiden import settings
 from ekiden.config import Config
-from ekiden.engine.capsbook import CapsBook
+from ekiden.engine.capsbook import CapsBook, profiles
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Counts,
@@ -33,7 +33,6 @@ from ekiden.forecast.words import sentence
 from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts, JobState, Priority
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
-from ekiden.shaping.providers import Providers
 from ekiden.shaping.ramps import Ramps
 from ekiden.shaping.warmup import RampState
 
@@ -161,7 +160,7 @@ class _World:
     """Sites, caps and times of destinations and lots."""
 
     def __init__(self, config: Config, facts: Facts) -> None:
-        self._book = CapsBook(config, Providers.load())
+        self._book = CapsBook(config, profiles(config))
         self._sites = facts.sites
         self._lots: dict[str, Lot] = {}
         self._merged: dict[str, float] = {}  # lots of several: messages for one of their sessions
