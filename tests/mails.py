@@ -367,6 +367,7 @@ def _crlf(text: str) -> bytes:
 
 def broken() -> list[Broken]:
     """Mails with one thing wrong each."""
+    leave = '<a href="https://news.example.com/u/AbC123">'
     date, subject = "Thu, 27 Nov 2025 07:00:00 +0000", "Issue 7 of the Example"
     silent = _without("nsubscribe:", "/u/AbC123", ">Unsubscribe<")
     sender, identifier = "Example News <news@example.com>", "<7.abc@example.com>"
@@ -600,6 +601,16 @@ def broken() -> list[Broken]:
             "<mailto:leave@example.com>",
         ),
         Broken("unsubscribe-body", silent, "no notice"),
+        *(
+            _swap("unsubscribe-faint", f"<p>{leave}", f"<p {look}>{leave}", look)
+            for look in ('style="font-size:8px"', 'style="font-size: .5em"')
+        ),
+        _swap(
+            "unsubscribe-faint",
+            ">Unsubscribe<",
+            ' style="color:#fff"><span style="font-weight:bold">Unsubscribe</span><',
+            "white on white",
+        ),
         Broken("us-optout", silent, "no notice (us)"),
         Broken("eu-objection", silent, "no notice (eu)"),
         Broken("us-address", _without("548 Market St, San Francisco, CA 94104"), "no address"),

@@ -18,6 +18,7 @@ from ekiden.message.lint.content import Body
 from ekiden.message.lint.fields import mailboxes_of, subject_of
 from ekiden.message.lint.found import Found, quoted
 from ekiden.message.lint.model import Purpose
+from ekiden.message.lint.page import Link
 from ekiden.message.lint.source import Part
 from ekiden.message.lint.words import (
     ADDRESS,
@@ -64,6 +65,11 @@ def check_law(root: Part, body: Body, found: Found) -> None:
     notice = shows_notice(body)
     if not notice:
         found.add("unsubscribe-body", "text")
+    leaving = _leaving_links(body)
+    if leaving and not any(link.legible for link in leaving):
+        for link in leaving:
+            told = f"The link to leave is {link.faint}." if link.faint else ""
+            found.add("unsubscribe-faint", f"{body.html_name}, line {link.line} of the HTML", told)
     if "jp" in laws:
         _japan(root, body, seen, found, notice=notice)
     if "us" in laws:
@@ -98,16 +104,23 @@ def _japan(root: Part, body: Body, seen: str, found: Found, *, notice: bool) -> 
 
 def shows_notice(body: Body) -> bool:
     """Whether a notice of how to leave is shown, with an address or link beside it."""
-    if body.page is not None:
-        for link in body.page.links:
-            told = f"{link.text} {link.around}"
-            if LEAVE.search(told) or LEAVE_JA.search(told):
-                return True
-            if LEAVE_HREF.search(link.href) and (link.text or link.images):
-                return True
-        if body.html and _notice_in(body.page.text):
-            return True
+    if _leaving_links(body):
+        return True
+    if body.page is not None and body.html and _notice_in(body.page.text):
+        return True
     return _notice_in(body.text)
+
+
+def _leaving_links(body: Body) -> list[Link]:
+    """Return the links that are seen and, by their words or those around them, lead out."""
+    return [] if body.page is None else [link for link in body.page.links if _leads_out(link)]
+
+
+def _leads_out(link: Link) -> bool:
+    told = f"{link.text} {link.around}"
+    if LEAVE.search(told) or LEAVE_JA.search(told):
+        return True
+    return LEAVE_HREF.search(link.href) is not None and bool(link.text or link.images)
 
 
 def _notice_in(text: str) -> bool:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from ekiden.message.lint.looks import Look, at_first, inside
 from ekiden.message.markup import Attributes, MarkupReader
 
 VOID: Final = frozenset(
@@ -29,8 +30,7 @@ _HIDDEN: Final = re.compile(
     r"|max-height\s*:\s*0(?:px)?\s*(?:;|!|$)|opacity\s*:\s*0\s*(?:;|!|$)",
     re.IGNORECASE,
 )
-# On a container it closes gaps, and what is inside has a size of its own again.
-_FONT_SIZE: Final = re.compile(r"font-size\s*:\s*(\d+)", re.IGNORECASE)
+_NO_SIZE: Final = 1.0  # px; on a container it closes gaps, and what is inside has its own again
 _TINY: Final = re.compile(r"[01](?:px)?")
 _SCRIPT_URL: Final = re.compile(r"\s*(?:javascript|vbscript|data:text/html)", re.IGNORECASE)
 # Data for machines, and the boxes by which style sheets fold and unfold.
@@ -48,6 +48,8 @@ class Link:
     text: str = ""
     images: int = 0
     around: str = ""  # the block it stands in
+    faint: str = ""  # why its text is hard to see
+    legible: bool = False  # whether any of it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ def read_page(html: str) -> Page:
     """Read an HTML text; whatever it is, nothing is raised."""
     reader = _Reader()
     reader.page.responsive = "@media" in html
+    reader.outside = at_first(styled="<style" in html.lower() or "stylesheet" in html.lower())
     reader.feed(html)
     return reader.finished()
 
@@ -85,15 +88,15 @@ def read_page(html: str) -> Page:
 class _Open:
     """An open element."""
 
-    __slots__ = ("hides", "line", "shown_elsewhere", "tag", "tiny")
+    __slots__ = ("hides", "line", "look", "shown_elsewhere", "tag")
 
     def __init__(
-        self, tag: str, line: int, *, hides: bool, tiny: bool, shown_elsewhere: bool
+        self, tag: str, line: int, *, hides: bool, look: Look, shown_elsewhere: bool
     ) -> None:
         self.tag = tag
         self.line = line
         self.hides = hides
-        self.tiny = tiny
+        self.look = look
         self.shown_elsewhere = shown_elsewhere
 
 
@@ -103,6 +106,7 @@ class _Reader(MarkupReader):
     def __init__(self) -> None:
         super().__init__()
         self.page = Page()
+        self.outside = Look()
         self._open: list[_Open] = []
         self._pieces: list[str] = []
         self._unseen = 0
@@ -139,10 +143,9 @@ class _Reader(MarkupReader):
     def _begin(self, tag: str, values: dict[str, str], line: int) -> None:
         style = values.get("style", "")
         hides = "hidden" in values or _HIDDEN.search(style) is not None
-        size = _FONT_SIZE.search(style)
-        tiny = self._tiny if size is None else int(size[1]) <= 1
+        look = inside(self._look, tag, values)
         elsewhere = self.page.responsive and ("class" in values or "id" in values)
-        self._open.append(_Open(tag, line, hides=hides, tiny=tiny, shown_elsewhere=elsewhere))
+        self._open.append(_Open(tag, line, hides=hides, look=look, shown_elsewhere=elsewhere))
         self._unseen += tag in _UNSEEN
         self._hides += hides
 
@@ -154,6 +157,7 @@ class _Reader(MarkupReader):
         self.page.images.append(Image(source.strip(), alt, line, tiny))
         for link in self._links:
             link.images += 1
+            link.legible = True
             link.text += f" {alt or ''}"
 
     def _look_for_action(self, tag: str, values: dict[str, str], line: int) -> None:
@@ -200,7 +204,11 @@ class _Reader(MarkupReader):
 
     @property
     def _tiny(self) -> bool:
-        return bool(self._open) and self._open[-1].tiny
+        return self._look.size <= _NO_SIZE
+
+    @property
+    def _look(self) -> Look:
+        return self._open[-1].look if self._open else self.outside
 
     def handle_data(self, data: str) -> None:
         if self._unseen:
@@ -210,6 +218,9 @@ class _Reader(MarkupReader):
             return
         for link in self._links:
             link.text += data
+            if data.strip():
+                link.faint = self._look.faint
+                link.legible |= not link.faint
         self._block.append(data)
 
     def _end_block(self) -> None:

@@ -151,6 +151,9 @@ _ALL: Final = (
          "RFC 8058 section 3.1"),
     Rule("unsubscribe-body", _W, "No link or address to leave in the text.",
          "write {{ unsubscribe_url }} where people find it", "M3AAWG sender practices"),
+    Rule("unsubscribe-faint", _W, "The link to leave is too small or too pale to be seen.",
+         "write it in 9px or more, in a colour that stands out from its background",
+         "施行規則 art. 9; 15 U.S.C. 7704(a)(5)(A)(ii)"),
     # --- law: Japan ---
     Rule("jp-sender", _W, "The name of the sender is not shown.",
          "write your registered name (氏名又は名称), not a brand", _JP4 + " no. 1"),
