@@ -1,6 +1,8 @@
 """OpenSMTPD with its DKIM filter; it has one queue and one control socket a machine."""
 
 import shutil
+import stat
+import tempfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -42,6 +44,8 @@ class OpenSmtpd(SmtpSender):
             user(name)
         if shutil.which("filter-dkimsign", path=str(_HELPERS)) is None:
             raise SkippedError(f"there is no filter-dkimsign in {_HELPERS}")
+        if not Path(tempfile.gettempdir()).stat().st_mode & stat.S_IWOTH:
+            raise SkippedError("its filter writes below /tmp as another user (chmod 1777 /tmp)")
 
     def start(self) -> None:
         root, port = self.bench.directory, self.bench.sink.port
