@@ -263,7 +263,7 @@ def test_injection_is_refused_by_name(char: str, place: str) -> None:
 def test_a_line_end_in_merge_data_is_refused_as_the_spool_does(
     char: str, data: dict[str, object]
 ) -> None:
-    """hostile.md M1: wherever it would be printed, and also where it would not be."""
+    """docs/hostile.md M1: wherever it would be printed, and also where it would not be."""
     (name,) = data
     values = json.loads(json.dumps(data).replace("%s", json.dumps(f"a{char}b")[1:-1]))
     with pytest.raises(RenderError, match=f"the merge field '{name}' holds a") as caught:

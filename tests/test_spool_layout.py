@@ -1,5 +1,5 @@
 """The spool directory: made, checked, moved in; and opening strangers' files without being led
-astray (hostile.md Q1)."""
+astray (docs/hostile.md Q1)."""
 
 import os
 import socket

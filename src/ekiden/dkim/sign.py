@@ -9,7 +9,7 @@ What is fixed, and why:
 
 - relaxed/relaxed, SHA-256, never `l=` (RFC 6376 section 8.2: text could be appended).
 - **Oversigning.** Every field of `SIGNED_FIELDS` stands in `h=` once more than the message has it,
-  so that adding a second From or Subject breaks the signature (section 8.15, hostile.md M8).
+  so that adding a second From or Subject breaks the signature (section 8.15, docs/hostile.md M8).
 - With several keys each gets a field of its own over the same message; none covers another.
 - `t=` always, `x=` when a lifetime is configured: it bounds the time of a replay.
 

@@ -65,7 +65,7 @@ def check_value(field: str, value: str) -> None:
         value: Text on its way into a header field or an address.
 
     Raises:
-        RenderError: It holds one; nothing is ever stripped silently (hostile.md M1).
+        RenderError: It holds one; nothing is ever stripped silently (docs/hostile.md M1).
     """
     found = _FORBIDDEN.search(value)
     if found is not None:
@@ -73,7 +73,7 @@ def check_value(field: str, value: str) -> None:
 
 
 def check_data(values: Mapping[str, Any]) -> None:
-    """Refuse merge data with CR, LF or NUL, wherever they are printed (hostile.md M1).
+    """Refuse merge data with CR, LF or NUL, wherever they are printed (docs/hostile.md M1).
 
     The spool has refused such a row already; data that come another way meet the same rule.
 

@@ -2,7 +2,7 @@
 
 Pure. What changes, and nothing else does:
 
-- line ends become CRLF *before* signing (hostile.md M3); a NUL refuses the message;
+- line ends become CRLF *before* signing (docs/hostile.md M3); a NUL refuses the message;
 - a missing Date, Message-ID, MIME-Version or From is added after the other fields;
 - fields in raw UTF-8 become encoded words, unless an address itself needs SMTPUTF8;
 - a body with lines over 998 bytes is encoded anew (M5), and so is one of 8-bit bytes when the

@@ -90,7 +90,7 @@ Convert = Callable[[Any, Context], Any]
 
 
 def text(value: Any, _: Context) -> str:
-    """A single line of text: no control characters (hostile.md M1)."""
+    """A single line of text: no control characters (docs/hostile.md M1)."""
     if not isinstance(value, str):
         raise WrongValueError(f"expected text in quotes, not {kind(value)}")
     if found := _CONTROL.search(value):

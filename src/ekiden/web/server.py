@@ -1,7 +1,7 @@
 """Uvicorn's HTTP protocol inside the daemon's loop, with deadlines that no client can stretch.
 
 Uvicorn bounds neither the time a request's head may take nor the time an answer may take to be read
-(hostile.md H5). Here every connection has one timer: it runs while a head is expected
+(docs/hostile.md H5). Here every connection has one timer: it runs while a head is expected
 (`HTTP_HEAD_SECONDS`, from the moment one may come) and then while the request is answered; when it
 rings, the connection is cut off. Bytes that trickle in do not wind it up again. Connections are
 counted, over all and by peer; a proxy that is trusted may have as many as there are.
