@@ -1,0 +1,65 @@
+"""From the configuration's words to the options of each room: one function per room, no decisions.
+
+Rooms define their own small option types and know nothing of the file; the file knows nothing of
+them. Here they meet, a file for each subject.
+"""
+
+from ekiden.settings.delivery import engine, retry_policy, scheduling
+from ekiden.settings.egress import dialling, hostname, resolver, source_facts, sources
+from ekiden.settings.jobs import SETTABLE_REASONS, check_job, completed, lint_options, sets
+from ekiden.settings.pacing import hours, pacing_facts, reputation, set_reputations, warmup
+from ekiden.settings.restart import needs_restart
+from ekiden.settings.returned import (
+    classifier,
+    imap,
+    listener,
+    provider_of,
+    returned_mail,
+    unsubscribe_address,
+)
+from ekiden.settings.signing import identifiers, keys, return_keys, signers, tokens
+from ekiden.settings.storage import database, intake, queue, spool_owners
+from ekiden.settings.web import admin, admin_server, confirming, links, public_server, site
+
+__all__ = [
+    "SETTABLE_REASONS",
+    "admin",
+    "admin_server",
+    "check_job",
+    "classifier",
+    "completed",
+    "confirming",
+    "database",
+    "dialling",
+    "engine",
+    "hostname",
+    "hours",
+    "identifiers",
+    "imap",
+    "intake",
+    "keys",
+    "links",
+    "lint_options",
+    "listener",
+    "needs_restart",
+    "pacing_facts",
+    "provider_of",
+    "public_server",
+    "queue",
+    "reputation",
+    "resolver",
+    "retry_policy",
+    "return_keys",
+    "returned_mail",
+    "scheduling",
+    "set_reputations",
+    "sets",
+    "signers",
+    "site",
+    "source_facts",
+    "sources",
+    "spool_owners",
+    "tokens",
+    "unsubscribe_address",
+    "warmup",
+]
