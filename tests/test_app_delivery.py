@@ -14,7 +14,7 @@ import pytest
 from dkim_oracle import verdicts
 from ekiden import app as ekiden_app
 from ekiden.config import load
-from ekiden.keeper import COUNTS_EVERY
+from ekiden.duties.keeper import COUNTS_EVERY
 from ekiden.queue.model import JobState, State
 from ekiden.sink.record import read_record
 from stage import Stage, longest_run

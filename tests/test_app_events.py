@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ekiden.config import load
-from ekiden.destinations import plan
+from ekiden.duties.destinations import plan
 from ekiden.errors import ConfigError
 from hook_world import hook, status
 from stage import Stage, free_port

@@ -18,7 +18,7 @@ from ekiden.check.signatures import signature_verifies
 from ekiden.check.sources import CheckedSource, judge_source
 from ekiden.config import load
 from ekiden.dkim.keys import Algorithm, generate, record_text
-from ekiden.preflight import Watch
+from ekiden.duties.preflight import Watch
 from ekiden.sink.dns import DnsOptions, DnsServer, Fault
 from stage import SENDER, Stage
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from ekiden.duties.volumes import Volumes
 from ekiden.engine.schedule.facts import SourceFacts
 from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts
 from ekiden.queue.queue import Queue
 from ekiden.shaping.volume import day_of, jump, mean
 from ekiden.store.database import Database
-from ekiden.volumes import Volumes
 from scheduler_world import START, job
 
 TODAY = day_of(START)

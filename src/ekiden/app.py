@@ -41,7 +41,15 @@ from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.token_service import TokenAnswers
 from ekiden.control.tokens import ApiTokens
 from ekiden.control.waiting import span
-from ekiden.destinations import Destinations, plan
+from ekiden.duties.destinations import Destinations, plan
+from ekiden.duties.holds import Holds
+from ekiden.duties.keeper import Keeper
+from ekiden.duties.preflight import Watch
+from ekiden.duties.reactor import Reactor
+from ekiden.duties.standing import Standings
+from ekiden.duties.upkeep import Upkeep, UpkeepOptions
+from ekiden.duties.volumes import Volumes
+from ekiden.duties.warming import Warming
 from ekiden.engine.capsbook import CapsBook, profiles, reactions
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composer
@@ -59,18 +67,15 @@ from ekiden.events.metrics import Metrics
 from ekiden.events.model import SPOOL, EventType
 from ekiden.forecast.estimates import Estimates
 from ekiden.forecast.foresight import Foresight
-from ekiden.holds import Holds
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.imap import Poller
 from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.inbound.intake import Taken
 from ekiden.inbound.listener import Listener
-from ekiden.keeper import Keeper
 from ekiden.lists.contacts import Contacts
 from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
 from ekiden.message.addresses import parse_mailbox
-from ekiden.preflight import Watch
 from ekiden.preview.judgement import judge
 from ekiden.queue.model import (
     Attempt,
@@ -82,21 +87,16 @@ from ekiden.queue.model import (
     Settlement,
 )
 from ekiden.queue.queue import Queue
-from ekiden.reactor import Reactor
 from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec, OnLate
 from ekiden.spool.layout import Spool
 from ekiden.spool.report import Reporter
 from ekiden.spool.sweep import sweep
-from ekiden.standing import Standings
 from ekiden.store.database import Database
 from ekiden.store.ledger import Ledger
 from ekiden.templates.library import Library
 from ekiden.templates.model import StoredTemplate, parse_reference
 from ekiden.text import printable
-from ekiden.upkeep import Upkeep, UpkeepOptions
-from ekiden.volumes import Volumes
-from ekiden.warming import Warming
 from ekiden.web.admin.site import AdminSite
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.server import HttpServer

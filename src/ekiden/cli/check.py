@@ -38,7 +38,7 @@ def check(
 
     from ekiden.check.model import Level  # noqa: PLC0415
     from ekiden.check.sources import BLOCKLISTS  # noqa: PLC0415
-    from ekiden.preflight import judge, subjects  # noqa: PLC0415
+    from ekiden.duties.preflight import judge, subjects  # noqa: PLC0415
 
     settings = load_config(config)
     what = subjects(settings, time.time(), subject)

@@ -13,7 +13,7 @@ from ekiden.cli.options import AsJson, ConfigPath, load_config
 from ekiden.cli.output import Column, count, moment, note, print_json, print_table, visible
 
 if TYPE_CHECKING:
-    from ekiden.destinations import Plan
+    from ekiden.duties.destinations import Plan
     from ekiden.events.model import Event
     from ekiden.events.ses import Letter
 
@@ -40,7 +40,7 @@ def list_(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """List the destinations: how far behind each is, and what keeps it from taking events."""
     from ekiden.cli.access import ask  # noqa: PLC0415 - help must not wait for it
     from ekiden.control.requests import Status  # noqa: PLC0415
-    from ekiden.destinations import plan  # noqa: PLC0415
+    from ekiden.duties.destinations import plan  # noqa: PLC0415
 
     plans = plan(load_config(config))
     view = ask(config, Status())
@@ -111,7 +111,7 @@ def tail(  # noqa: PLR0917 - typer calls it, by name
 
 def try_(name: Name, config: ConfigPath = None) -> None:
     """Hand one made-up event over to a destination now; exits 4 when it is not taken."""
-    from ekiden.destinations import planned  # noqa: PLC0415 - as above
+    from ekiden.duties.destinations import planned  # noqa: PLC0415 - as above
     from ekiden.events.model import Event, EventType, stamp  # noqa: PLC0415
 
     plan = planned(load_config(config), name)
@@ -148,7 +148,7 @@ def replay(
     """
     import datetime as dt  # noqa: PLC0415 - as above
 
-    from ekiden.destinations import planned  # noqa: PLC0415
+    from ekiden.duties.destinations import planned  # noqa: PLC0415
     from ekiden.errors import RefusedError  # noqa: PLC0415
     from ekiden.events.model import stamp  # noqa: PLC0415
 

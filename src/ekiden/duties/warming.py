@@ -5,7 +5,7 @@ settled deliveries, blocks -> ramps, hours (scheduler)       days that end -> lo
 bounces and complaints that come later (queue) ->            states that move -> queue (Keeper)
 ```
 
-The ramps decide (`shaping.warmup`); this room carries.
+The ramps decide (`shaping.warmup`); this duty carries.
 """
 
 import asyncio
