@@ -1,6 +1,7 @@
 """The forecast: arithmetic that can be checked by hand, coarse against fine, deadlines."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from ekiden.forecast.coarse import lots, weight_for
 from ekiden.forecast.estimate import estimate
 from ekiden.forecast.model import Facts, Found, Load
 from ekiden.queue.model import Pace
+from ekiden.shaping.reactions import Reaction
 
 NOW = 1_800_000_000.0 - 1_800_000_000.0 % 3600 + 1200  # twenty past, away from the top of the hour
 BASE = '[delivery]\nhostname = "mail.example.com"\n[hours]\nsmooth = "0s"\n'
@@ -154,7 +156,7 @@ def test_coarse_steps_end_when_fine_ones_do(seed: int, monkeypatch: pytest.Monke
 def test_lots_lose_no_message() -> None:
     counts = {f"d{n}": n % 17 + 1 for n in range(1000)} | {"big": 10_000}
     weight = weight_for(sum(counts.values()), 500)
-    found = lots(counts, lambda name: "p" if name < "d5" else "", weight)
+    found = lots(counts, lambda name: (name, "p" if name < "d5" else ""), weight)
     assert sum(lot.messages for lot in found) == sum(counts.values())
     assert sum(lot.many for lot in found) == len(counts)
     assert max(lot.messages for lot in found if lot.many == 1) == 10_000
@@ -164,3 +166,85 @@ def test_facts_travel_as_json() -> None:
     meant = facts({"a.example": "mx"}, kept(mx=Learned([2, -1, 0.0, 2.0])))
     meant.loads.append(Load(id=1, name="名", pace=Pace(5, 1.0), lanes={"a.example": 1}))
     assert msgspec.json.decode(msgspec.json.encode(meant), type=Facts) == meant
+
+
+def reacting(**given: Any) -> dict[str, dict[str, str]]:
+    """What an engine keeps while a reaction holds for ten minutes more."""
+    values = {
+        "id": 3,
+        "rule": "busy",
+        "scope": "path",
+        "act": "suspend",
+        "to": "",
+        "source": "default",
+        "site": "mx",
+        "provider": "",
+        "job": 0,
+        "since": NOW - 60,
+        "until": NOW + 600,
+        "reply": "421 come back later",
+    }
+    one = Reaction(**{**values, **given})
+    return {"reaction": {"3": msgspec.json.encode(one).decode()}}
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds", "binds"),
+    [
+        ({}, 660, "reaction 3 (busy): 421 come back later"),
+        ({"scope": "source", "site": ""}, 660, "reaction 3 (busy)"),
+        ({"act": "slow", "to": "60/m"}, 660, "60 per minute (reaction 3)"),
+        ({"act": "slow", "to": "0.5", "pace": 1.0}, 660, "(reaction 3)"),
+        ({"act": "sessions", "to": "1"}, 195, "sessions, and the time"),
+        ({"until": NOW - 1}, 65, "10 per second"),
+    ],
+    ids=["suspended", "source", "rate", "share", "sessions", "over"],
+)
+def test_reactions_in_force_move_the_end_and_are_named(
+    given: dict[str, Any], seconds: float, binds: str
+) -> None:
+    config = loads(BASE + '[limits]\nrates_per_site = ["10/s"]\n', Path("c.toml"))
+    memory = kept(mx=Learned([9, -1, 0.0, 2.0], opening=0.1, each=0.3)) | reacting(**given)
+    found = estimate(
+        config,
+        facts({"a.example": "mx"}, memory),
+        Load(id=0, name="held", lanes={"a.example": 600}),
+    )
+    assert found.whole.end is not None
+    assert found.whole.end - NOW == pytest.approx(seconds, rel=0.12)
+    assert binds in found.providers[0].binds
+    assert found.whole.binds == found.providers[0].binds
+
+
+def test_a_small_site_that_is_held_is_not_lost_among_the_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ekiden.forecast.estimate.STEPS", 500)
+    config = loads(BASE, Path("c.toml"))
+    lanes = {f"d{n}.example": 10 for n in range(500)}
+    known = facts({name: name.partition(".")[0] for name in lanes}, reacting(site="d7"))
+    free = msgspec.structs.replace(known, memory={})
+    load = Load(id=0, name="many", lanes=lanes)
+    held, calm = estimate(config, known, load), estimate(config, free, load)
+    assert held.coarse > 1
+    assert calm.whole.end is not None
+    assert calm.whole.end < NOW + 300
+    assert held.whole.end is not None
+    assert held.whole.end == pytest.approx(NOW + 600, abs=60)
+
+
+def test_small_destinations_of_one_site_share_its_sessions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = "[limits]\nsessions_per_site = 2\nsessions_per_destination = 2\n"
+    config = loads(BASE + limits, Path("c.toml"))
+    lanes = {f"d{n}.example": 10 for n in range(200)}
+    known = facts(dict.fromkeys(lanes, "mx"), kept(mx=Learned([2, -1, 0.0, 2.0], each=0.5)))
+    load = Load(id=0, name="hosted", lanes=lanes)
+    fine = estimate(config, known, load)
+    monkeypatch.setattr("ekiden.forecast.estimate.STEPS", 300)
+    coarse = estimate(config, known, load)
+    assert coarse.coarse > 1
+    assert fine.whole.end is not None
+    assert coarse.whole.end is not None
+    assert coarse.whole.end - NOW == pytest.approx(fine.whole.end - NOW, rel=0.1)

@@ -9,7 +9,10 @@ from ekiden.queue.model import JobFacts, JobState, Priority
 from ekiden.queue.queue import Queue
 
 _PAGE: Final = 5000
-_KEPT: Final = (Kind.PATH, Kind.ROAD, Kind.COUNT, Kind.RAMP, Kind.HOURS)
+_KEPT: Final = (
+    *(Kind.PATH, Kind.ROAD, Kind.COUNT, Kind.RAMP, Kind.HOURS, Kind.REACTION),
+    Kind.VOLUME,
+)
 
 
 class ForecastAnswers:

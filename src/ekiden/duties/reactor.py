@@ -99,9 +99,13 @@ class Reactor:
         if reaction.act == Act.STOP:
             self._reactions.cancel(reaction.id)
             self._stops.append((reaction.job, f"reaction {reaction.rule}: {reaction.reply}"))
-        elif not self._scheduler.reacting.apply(reaction, now):
-            self._reactions.cancel(reaction.id)
-            return
+        else:
+            held = self._scheduler.reacting.apply(reaction, now)
+            if held is None:
+                self._reactions.cancel(reaction.id)
+                return
+            self._reactions.keep(held)
+            reaction = held
         self._tell("begins", reaction, now)
 
     def live(self) -> list[Reaction]:

@@ -2,8 +2,10 @@
 
 One id of the simulation stands for `weight` messages of a lane. It takes as long as they would and
 counts as many against every rate, so limits are met where they would be. Destinations with less
-than a few ids' worth are put together, provider by provider, into one lot that has the sessions of
-all of them; a session there is dialled for every few messages, which is added to their time.
+than a few ids' worth are put together: those of one site where they come to more there, for they
+share its paths anyhow; the rest provider by provider, into one lot that has the sessions of all of
+them. A session of such a lot is dialled for every few messages, which is added to their time. A
+site that something holds is kept apart, whatever its size: its paths are not like the others'.
 
 The error: a window grows by transactions that went well, and there are fewer of them (but no more
 often than an interval, which is not coarser); the last id of a lane may stand for fewer messages
@@ -11,7 +13,7 @@ than it takes time for. With the 30,000 steps of a plan that is below one in a h
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,12 +31,14 @@ class Lot:
         like: One of its destinations.
         messages: How many.
         many: Of how many destinations.
+        site: The site that they share, "" where each has its own.
     """
 
     name: str
     like: str
     messages: int
     many: int = 1
+    site: str = ""
 
 
 def weight_for(total: int, steps: int = STEPS) -> int:
@@ -42,29 +46,43 @@ def weight_for(total: int, steps: int = STEPS) -> int:
     return max(1, -(-total // steps))
 
 
-def lots(counts: Mapping[str, int], provider_of: Callable[[str], str], weight: int) -> list[Lot]:
+def lots(
+    counts: Mapping[str, int],
+    place_of: Callable[[str], tuple[str, str]],
+    weight: int,
+    held: Container[str] = (),
+) -> list[Lot]:
     """Return a job's lanes as lots.
 
     Args:
         counts: Messages by destination.
-        provider_of: The provider of a destination, "" for nobody known.
+        place_of: The site and the provider of a destination; the provider "" for nobody known.
         weight: Messages that an id stands for.
+        held: Sites that are kept apart.
     """
     if weight == 1:
         return [Lot(name, name, count) for name, count in counts.items()]
     found: list[Lot] = []
-    small: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    small: defaultdict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     for name, count in counts.items():
         if count >= _FEW * weight:
             found.append(Lot(name, name, count))
         else:
-            small[provider_of(name)].append((name, count))
-    for provider, members in small.items():
+            small[place_of(name)].append((name, count))
+    smaller: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for (site, provider), members in small.items():
+        if site in held or sum(count for _, count in members) >= _FEW * weight:
+            found += _together(site, members, _LOT * weight, site=site)
+        else:
+            smaller[provider] += members
+    for provider, members in smaller.items():
         found += _together(provider, members, _LOT * weight)
     return found
 
 
-def _together(provider: str, members: list[tuple[str, int]], most: int) -> list[Lot]:
+def _together(
+    whose: str, members: list[tuple[str, int]], most: int, *, site: str = ""
+) -> list[Lot]:
     found: list[Lot] = []
     taken: list[str] = []
     messages = 0
@@ -72,7 +90,7 @@ def _together(provider: str, members: list[tuple[str, int]], most: int) -> list[
         taken.append(name)
         messages += count
         if messages >= most or at == len(members) - 1:
-            label = f"({len(found)} of {provider or 'others'})"
-            found.append(Lot(label, taken[0], messages, len(taken)))
+            label = f"({len(found)} of {whose or 'others'})"
+            found.append(Lot(label, taken[0], messages, len(taken), site))
             taken, messages = [], 0
     return found

@@ -6,9 +6,10 @@ name matches, or to a site of its own; a path that was never used answers like t
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 from statistics import fmean
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import msgspec
 from ekiden import settings
 from ekiden.config import Config
 from ekiden.engine.capsbook import CapsBook, profiles
+from ekiden.engine.schedule.explain import NOTHING_DUE
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Counts,
@@ -34,6 +36,7 @@ from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts, JobState, Priority
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
 from ekiden.shaping.ramps import Ramps
+from ekiden.shaping.reactions import Reaction
 from ekiden.shaping.warmup import RampState
 
 REACH: Final = 0.99  # the share that "in time" is about
@@ -45,6 +48,7 @@ _POINTS: Final = 60  # of the curve
 _WATCHED: Final = 1 << 40  # the planned job's number; no job of a queue has it
 _UNMEASURED: Final = Timing(opening=0.5, seconds=0.2)  # ours: a far receiver in good health
 _SERVED: Final = "it is being served"
+_TO_BE_TRIED: Final = "deferrals: the rest waits for its next try"
 
 
 def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -> Forecast:
@@ -65,6 +69,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
         _finish(name, arrived[name], total, load.deliver_by, course)
         for name, total in _totals(config, facts, load).items()
     ]
+    whole = msgspec.structs.replace(whole, binds=_last(providers))
     latest = None
     if search and load.deliver_by is not None and load.total:
         latest = _latest_start(config, facts, load, whole, begin)
@@ -90,13 +95,21 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
 def _run(config: Config, facts: Facts, load: Load, now: float, steps: int) -> tuple[Course, int]:
     """Run the world until the job is done; return its course, and what its ids stand for."""
     world = _World(config, facts)
+    live = [
+        one
+        for one in _decoded(facts.memory, Kind.REACTION, Reaction).values()
+        if one.until > facts.now
+    ]
+    scheduler = _scheduler(config, facts, world, live, now)
     simulation = Simulation(
-        _scheduler(config, facts, world, now),
+        scheduler,
         now,
         facts_of=world.facts_of,
         timing_of=world.timing_of,
         retry=settings.retry_policy(config).waits,
     )
+    for one in live:
+        simulation.at(one.until, partial(scheduler.reacting.lift, one))
     others = sum(one.total for one in facts.loads)
     weight = weight_for(others, steps)
     for one in facts.loads:
@@ -104,7 +117,8 @@ def _run(config: Config, facts: Facts, load: Load, now: float, steps: int) -> tu
     weight = weight_for(load.total, steps)
     mine = msgspec.structs.replace(load, expires_at=FOREVER)  # how late, not whether, is asked
     simulation.add(_job(mine, _WATCHED), world.lots_of(mine, weight), weight)
-    return simulation.run(_WATCHED, max(now, load.send_at) + HORIZON), weight
+    begin = max(now, load.send_at)
+    return simulation.run(_WATCHED, begin, begin + HORIZON), weight
 
 
 def _job(load: Load, number: int) -> JobFacts:
@@ -127,7 +141,9 @@ def _job(load: Load, number: int) -> JobFacts:
     )
 
 
-def _scheduler(config: Config, facts: Facts, world: "_World", now: float) -> Scheduler:
+def _scheduler(
+    config: Config, facts: Facts, world: "_World", reactions: Sequence[Reaction], now: float
+) -> Scheduler:
     """Return a scheduler that knows what the engine knows, as `keeper` recalls it at a start."""
     scheduler = Scheduler(settings.scheduling(config))
     memory = facts.memory
@@ -139,6 +155,9 @@ def _scheduler(config: Config, facts: Facts, world: "_World", now: float) -> Sch
     ramps.recall(_decoded(memory, Kind.RAMP, RampState))
     scheduler.roads.warm_up(ramps, now)
     scheduler.hours.recall(_decoded(memory, Kind.HOURS, list[list[float]]))
+    scheduler.reacting.begin_anew()
+    for reaction in reactions:
+        scheduler.reacting.apply(reaction, now)
     held = dict(facts.suspensions)
     held |= dict.fromkeys(one[9:] for one in facts.stopped if one.startswith("provider:"))
     for pattern, until in held.items():
@@ -165,6 +184,7 @@ class _World:
         self._lots: dict[str, Lot] = {}
         self._merged: dict[str, float] = {}  # lots of several: messages for one of their sessions
         self.learned: dict[str, Learned] = _decoded(facts.memory, Kind.PATH, Learned)
+        self._held = _held_sites(facts, self.learned)
         self._window = settings.scheduling(config).window
         self._sources = [one.name for one in settings.source_facts(config)]
         self._provider: dict[str, str] = {}  # by site
@@ -195,13 +215,17 @@ class _World:
     def lots_of(self, load: Load, weight: int) -> dict[str, tuple[str, int]]:
         """Return a job's lanes, small ones put together: by name, the provider and the number."""
         made = {}
-        for lot in lots(load.lanes, self.provider, weight):
+        for lot in lots(load.lanes, self._place, weight, self._held):
             name = lot.name if lot.many == 1 else f"{lot.name} of job {load.id}"
             self._lots[name] = lot
             made[name] = (self.provider(lot.like), lot.messages)
-            if lot.many > 1:
+            if lot.many > 1 and not lot.site:
                 self._merge(name, lot)
         return made
+
+    def _place(self, destination: str) -> tuple[str, str]:
+        site, provider = self.site(destination)
+        return site.name, provider
 
     def _merge(self, name: str, lot: Lot) -> None:
         """Give a lot of several destinations the windows of all their paths together."""
@@ -214,6 +238,9 @@ class _World:
         """Return what the scheduler is told of a destination or a lot."""
         lot = self._lots.get(name) or Lot(name, name, 1)
         found = self._book.facts(lot.like, self.site(lot.like)[0])
+        if lot.site:
+            caps = _widened(found.destination_caps, lot.many)
+            return replace(found, destination_caps=caps, until=FOREVER)
         if lot.many == 1:
             return replace(found, until=FOREVER)
         per_session = found.site_caps.messages_per_session or lot.messages
@@ -255,6 +282,14 @@ class _World:
 
     def _is(self, path: str, provider: str) -> bool:
         return self._provider.get(path.partition(" to ")[2]) == provider
+
+
+def _held_sites(facts: Facts, learned: Mapping[str, Learned]) -> frozenset[str]:
+    """Return the sites of which a path is paused, slowed by what it found, or under a reaction."""
+    paths = {name for name, one in learned.items() if one.until > facts.now or one.speed}
+    reactions = _decoded(facts.memory, Kind.REACTION, Reaction).values()
+    sites = {one.site for one in reactions if one.site}
+    return frozenset({*sites, *(name.partition(" to ")[2] for name in paths)})
 
 
 def _widened(caps: Caps, many: int) -> Caps:
@@ -331,16 +366,23 @@ def _when(arrivals: list[tuple[float, int]], number: float) -> float | None:
 
 
 def _binds(name: str, course: Course) -> str:
-    """Return what was seen most often to hold a provider's mail up; of all, what held the last."""
+    """Return what held a provider's mail up for the longest, until 95 % of it were there."""
     if name == "*":
         return ""
     seen = course.held_up.get(name)
     if not seen:
         return ""
-    others = {reason: times for reason, times in seen.items() if reason != _SERVED}
+    others = {reason: lasted for reason, lasted in seen.items() if reason != _SERVED}
     if sum(others.values()) * 3 >= sum(seen.values()):
-        return max(others, key=lambda reason: others[reason])
+        found = max(others, key=lambda reason: others[reason])
+        return _TO_BE_TRIED if found == NOTHING_DUE else found
     return "sessions, and the time the receiver takes over a message"
+
+
+def _last(providers: Sequence[Finish]) -> str:
+    """Return what holds up the provider that is done last: that is what holds up the whole."""
+    ends = [(one.end is None, one.end or 0.0, one.binds) for one in providers if one.messages]
+    return max(ends)[2] if ends else ""
 
 
 def _curve(arrivals: list[tuple[float, int]]) -> tuple[tuple[float, int], ...]:

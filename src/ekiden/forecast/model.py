@@ -83,7 +83,7 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
         most: When 95 % are.
         end: When all are.
         in_time: The share that is there by the deadline; None without one.
-        binds: What holds it up most, in words.
+        binds: What holds it up most, in words; of all of a job, what holds up the last of it.
     """
 
     name: str

@@ -33,7 +33,11 @@ from ekiden.queue.model import JobFacts, LaneFacts, Waiting
 from ekiden.shaping.window import Lesson
 
 _CLOSING: Final = 0.05  # seconds that QUIT takes
-_LOOKS: Final = 40  # how often it is asked what holds a provider's mail up
+_LOOKS: Final = 40  # how often it is asked what holds a provider's mail up, by what has arrived,
+_LEAP: Final = 30.0  # and whenever the clock goes on by as many seconds at once
+_LEAPS: Final = 500  # of which so many are looked at; beyond, only leaps twice as long, and again
+_TAIL: Final = 0.05  # of a provider's mail: what holds up the last of it is not what binds it
+_INSTANT: Final = 1e-3  # seconds that a look counts at least
 _EVENTS_MOST: Final = 20_000_000  # a bound for what must not happen: a world that never ends
 
 
@@ -81,13 +85,13 @@ class Course:
 
     Args:
         arrivals: By provider: (time, messages) of what has become final, in order.
-        held_up: By provider: the reasons that were seen, and how often.
+        held_up: By provider: the reasons that were seen, and for how many seconds.
         ended: Whether all of it became final within the time looked at.
         now: The virtual time at the end.
     """
 
     arrivals: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-    held_up: dict[str, Counter[str]] = field(default_factory=dict)
+    held_up: dict[str, dict[str, float]] = field(default_factory=dict)
     ended: bool = False
     now: float = 0.0
 
@@ -128,8 +132,13 @@ class Simulation:
         self._watched = -1
         self._left = 0
         self._course = Course()
+        self._left_of: Counter[str] = Counter()  # messages of the watched job, by provider
+        self._tail: dict[str, float] = {}
         self._look_at = 0
         self._look_every = 1
+        self._looked_at = now
+        self._leap = _LEAP
+        self._leaps = 0
         self._next_id = 1
 
     def add(self, job: JobFacts, lots: Mapping[str, tuple[str, int]], weight: int) -> None:
@@ -156,11 +165,12 @@ class Simulation:
             )
             self._offer_at(lane_id, self.now)
 
-    def run(self, watched: int, until: float) -> Course:
+    def run(self, watched: int, starts: float, until: float) -> Course:
         """Run until the watched job is done, or a time has come.
 
         Args:
             watched: A job's number.
+            starts: When it is to begin: waiting for that holds nothing up. UNIX seconds.
             until: UNIX seconds.
         """
         self._watched = watched
@@ -170,6 +180,9 @@ class Simulation:
         self._look_at = self._left
         for lane in mine:
             self._course.arrivals.setdefault(lane.provider, [])
+            self._left_of[lane.provider] += lane.weight * (len(lane.rows) - 1) + lane.last
+        self._tail = {name: _TAIL * number for name, number in self._left_of.items()}
+        self._looked_at = max(self.now, starts)
         for _ in range(_EVENTS_MOST):
             self._pump()
             if self._left <= 0:
@@ -177,7 +190,9 @@ class Simulation:
                 break
             at = self._next()
             if at > until:
+                self._leapt(until)
                 break
+            self._leapt(at)
             self.now = max(at, self.now)
             while self._events and self._events[0][0] <= self.now:
                 heapq.heappop(self._events)[2]()
@@ -193,6 +208,10 @@ class Simulation:
         if self._offers:
             at = min(at, max(self._offers[0][0], self.now + 0.25))  # the feeder's look
         return at
+
+    def at(self, moment: float, act: Callable[[float], None]) -> None:
+        """Let something happen at a time; it is told the time."""
+        self._at(moment - self.now, lambda: act(self.now))
 
     def _at(self, delay: float, act: Callable[[], None]) -> None:
         self._ticket += 1
@@ -362,21 +381,43 @@ class Simulation:
     def _final(self, lane: SimLane, item: Item) -> None:
         if lane.facts.job_id != self._watched:
             return
-        self._course.arrivals[lane.provider].append((self.now, self._messages(lane, item)))
+        messages = self._messages(lane, item)
+        self._course.arrivals[lane.provider].append((self.now, messages))
+        self._left_of[lane.provider] -= messages
         self._left -= 1
         if self._left <= self._look_at:
             self._look_at = self._left - self._look_every
-            self._look()
+            self._look(self.now)
 
-    def _look(self) -> None:
-        """Ask of each provider what holds up the largest of what is left."""
+    def _leapt(self, at: float) -> None:
+        """Look what holds the mail up while the clock goes on at once until `at`."""
+        if at - max(self.now, self._looked_at) < self._leap:
+            return
+        self._look(at)
+        self._leaps += 1
+        if self._leaps == _LEAPS:
+            self._leap, self._leaps = self._leap * 2, 0
+
+    def _look(self, until: float) -> None:
+        """Ask of each provider what holds up the largest of what is left.
+
+        Args:
+            until: UNIX seconds; what is seen now counts from the last look until then.
+        """
+        seconds = until - self._looked_at
+        if seconds < 0:
+            return
+        self._looked_at = until
         largest: dict[str, SimLane] = {}
         for lane in self._lanes.values():
             if lane.facts.job_id != self._watched or not lane.rows:
+                continue
+            if self._left_of[lane.provider] <= self._tail[lane.provider]:
                 continue
             other = largest.get(lane.provider)
             if other is None or len(lane.rows) > len(other.rows):
                 largest[lane.provider] = lane
         for provider, lane in largest.items():
             reason, _ = self._scheduler.why(lane.facts.destination, self.now)
-            self._course.held_up.setdefault(provider, Counter())[reason] += 1
+            seen = self._course.held_up.setdefault(provider, {})
+            seen[reason] = seen.get(reason, 0.0) + max(seconds, _INSTANT)

@@ -131,6 +131,7 @@ class Reaction(msgspec.Struct, frozen=True):
         until: UNIX seconds; 0 for a job, which a person resumes.
         reply: What brought it about.
         count: How many such replies there were.
+        pace: Messages a second that a share came to when it began; 0 where it is no share.
     """
 
     id: int
@@ -146,6 +147,7 @@ class Reaction(msgspec.Struct, frozen=True):
     until: float
     reply: str
     count: int = 1
+    pace: float = 0.0
 
     def where(self) -> str:
         """Return what it holds for, in words."""
@@ -164,6 +166,8 @@ class Reaction(msgspec.Struct, frozen=True):
     def what(self) -> str:
         """Return what is done, in words."""
         match self.act:
+            case Act.SLOW if self.pace:
+                return f"slowed to {self.to} of what was taken, {self.pace * 60:.3g} per minute"
             case Act.SLOW:
                 return f"slowed to {self.to}"
             case Act.SESSIONS:
@@ -247,6 +251,12 @@ class Reactions:
             if one.id == number:
                 return self._live.pop(key)
         return None
+
+    def keep(self, reaction: Reaction) -> None:
+        """Remember a reaction of the same number as it holds."""
+        for key, one in self._live.items():
+            if one.id == reaction.id:
+                self._live[key] = reaction
 
     def restore(self, kept: Sequence[Reaction]) -> None:
         """Continue with what held when the last run ended."""

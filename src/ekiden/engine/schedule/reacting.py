@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from ekiden.engine.schedule.parts import Path, Road, Scope, Site
 from ekiden.engine.schedule.state import State
 from ekiden.shaping import reactions
@@ -18,7 +20,7 @@ from ekiden.shaping.reactions import Act, Reaction
 from ekiden.shaping.window import NEVER
 
 _NAME: Final = "reaction "  # how the reason of every suspension by a reaction begins
-_SLOWEST: Final = Rate(1, 60.0)  # what a share of nothing comes to
+_SLOWEST: Final = 1 / 60  # messages a second: what a share of nothing comes to
 
 
 class Reacting:
@@ -46,18 +48,21 @@ class Reacting:
             if road.reason.startswith(_NAME):
                 state.roads_learned[name] = replace(road, until=0.0, reason="")
 
-    def apply(self, reaction: Reaction, now: float) -> bool:
-        """Let a reaction hold; return whether it does.
+    def apply(self, reaction: Reaction, now: float) -> Reaction | None:
+        """Let a reaction hold; return it as it holds, None when it does not.
 
         One that switches does not where no other source could take the mail over, and one about a
-        job is for others to apply.
+        job is for others to apply. What a share comes to is settled once: after a restart, or for a
+        path that comes back into memory, nothing was taken lately.
         """
         if reaction.act == Act.SWITCH and not self._others(reaction.source):
-            return False
+            return None
+        if reaction.act == Act.SLOW and "/" not in reaction.to and not reaction.pace:
+            reaction = msgspec.structs.replace(reaction, pace=self._pace(reaction, now))
         self._live[reaction.id] = reaction
         for scope in self._scopes(reaction):
-            self._put_on(scope, reaction, now)
-        return True
+            self._put_on(scope, reaction)
+        return reaction
 
     def lift(self, reaction: Reaction, now: float) -> None:
         """End a reaction; what waited for it may go."""
@@ -121,13 +126,13 @@ class Reacting:
                 and one.source == path.source.name
                 and one.site == path.site.name
             ):
-                self._put_on(path, one, one.since)
+                self._put_on(path, one)
 
-    def _put_on(self, scope: Scope, reaction: Reaction, now: float) -> None:
+    def _put_on(self, scope: Scope, reaction: Reaction) -> None:
         owner = _owner(reaction)
         match reaction.act:
             case Act.SLOW:
-                rate = self._rate(scope, reaction.to, now)
+                rate = _rate(reaction)
                 scope.limit_messages(owner, Bucket(rate.limit, rate.seconds, f"{rate} ({owner})"))
             case Act.SESSIONS:
                 scope.squeeze(owner, int(reaction.to))
@@ -136,11 +141,10 @@ class Reacting:
             case _:
                 pass
 
-    def _rate(self, scope: Scope, to: str, now: float) -> Rate:
-        if "/" in to:
-            return Rate.parse(to)
-        share = float(to) * sum(path.speed.taken(now) for path in self._paths(scope))
-        return Rate(1, min(1.0 / share, 60.0)) if share > 0 else _SLOWEST
+    def _pace(self, reaction: Reaction, now: float) -> float:
+        """Return the messages a second that a share of what was taken lately comes to."""
+        paths = [path for scope in self._scopes(reaction) for path in self._paths(scope)]
+        return max(float(reaction.to) * sum(path.speed.taken(now) for path in paths), _SLOWEST)
 
     def _paths(self, scope: Scope) -> Iterator[Path]:
         if isinstance(scope, Path):
@@ -157,6 +161,10 @@ def _is_road(scope: Scope, path: Path, site: Site) -> bool:
     return (
         isinstance(scope, Road) and scope.source == path.source.name and scope.provider == provider
     )
+
+
+def _rate(reaction: Reaction) -> Rate:
+    return Rate(1, 1.0 / reaction.pace) if reaction.pace else Rate.parse(reaction.to)
 
 
 def _owner(reaction: Reaction) -> str:
