@@ -130,7 +130,9 @@ async def compare(root: Path, kind: Kind, config: Path) -> tuple[float, float]:
         await done(app, 1)
         await asyncio.sleep(6.0)  # idle sessions end
         facts = await gather(app, time.time())
-        facts.sites |= {name: found_at(site) for name, site in app.dispatcher.located().items()}
+        facts.sites |= {
+            name: found_at(site) for name, site in app.delivery.dispatcher.located().items()
+        }
         drop(root, "job", kind.lanes, kind)
         await open_now(app, 2)
         began = time.time()

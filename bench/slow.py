@@ -90,7 +90,7 @@ async def run(root: Path, config: Path, sessions: int, seconds: float) -> dict[s
         after, cpu = (await app.queue.jobs())[0].counts, time.process_time() - cpu
         measuring.cancel()
         grown = resident() - base
-        still = app.scheduler.snapshot(app.clock.now()).sessions
+        still = app.delivery.scheduler.snapshot(app.base.now()).sessions
         stop.set()
         await running
     samples.sort()
@@ -111,7 +111,7 @@ async def _until_open(app: App, sessions: int, *, limit: float) -> int:
     """Wait until nearly all sessions are open; return how many are."""
     end = time.monotonic() + limit
     while True:
-        found = app.scheduler.snapshot(app.clock.now()).sessions
+        found = app.delivery.scheduler.snapshot(app.base.now()).sessions
         if found >= sessions * 0.99 or time.monotonic() > end:
             return found
         print(f"  {found} sessions", file=sys.stderr)

@@ -50,7 +50,7 @@ async def test_a_job_over_http_is_delivered_once(tmp_path: Path) -> None:
         shown = (await client.get("/v1/jobs/1", headers=ask)).json()
         assert shown["counts"]["delivered"] == 9
         await asyncio.sleep(0)
-        await app.exporter.drain()
+        await app.events.exporter.drain()
         metrics = (await client.get("/metrics", headers=ask)).text
         assert 'ekiden_events_total{bounce_class="",provider="other",type="delivered"} 9.0' in (
             metrics

@@ -119,14 +119,14 @@ async def test_a_blocked_source_rests_at_that_provider_and_another_takes_over(
         for domain in ("y0.example", "y1.example"):
             assert set(receivers[domain].taken) == {OTHER}
             assert receivers[domain].heard.count(LISTED) == heard[domain], "it rests"
-        assert await app.suppressions.list() == []
-        roads = app.scheduler.roads.views(app.clock.now())
+        assert await app.base.suppressions.list() == []
+        roads = app.delivery.scheduler.roads.views(app.base.now())
         assert [(one.source, one.provider) for one in roads if one.until] == [("a1", "yahoo")]
         notices = await app.queue.notices_after(0, 10)
         assert {one.scope for one in notices} == {"source:a1"}
         for word in ("Spamhaus", LISTED, f"https://check.spamhaus.org/results/?query={LISTED}"):
             assert word in notices[0].detail
-        await app.exporter.drain()
+        await app.events.exporter.drain()
         # The same source goes on everywhere else.
         before = len(receivers["else.example"].heard)
         stage.drop("third", [f"third{n}@else.example" for n in range(40)])

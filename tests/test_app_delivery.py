@@ -108,7 +108,7 @@ async def test_replies_become_fates_and_suppressions(tmp_path: Path) -> None:
             "greylist@d2.example": "delivered",
             "success@d3.example": "delivered",
         }
-        assert await app.suppressions.contains("bounce@d1.example")
+        assert await app.base.suppressions.contains("bounce@d1.example")
         stage.drop("second", ["bounce@d1.example", "success@d4.example", "x@nowhere.example"])
         await until(stage.result("second").exists)
     assert {one: fate for one, fate, _ in stage.fates("second")} == {
@@ -137,25 +137,40 @@ async def test_a_reload_takes_what_is_right_and_refuses_what_is_wrong(tmp_path: 
     assert [fate for _, fate, _ in stage.fates("after")] == ["delivered"]
 
 
+async def test_a_reload_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "s", destinations=1, sites=1)
+    stage.write()
+    async with stage.receivers(), stage.dns(), daemon(stage) as app:
+        before = app.config
+        with stage.config.open("a") as file:
+            file.write('[[reaction]]\nname = "x"\nmatch = "("\nscope = "path"\n')
+            file.write('action = "suspend"\nfor = "1h"\n')
+        app.reload()
+        assert app.config is before
+        stage.drop("after", ["success@d0.example"])
+        await until(stage.result("after").exists)
+    assert [fate for _, fate, _ in stage.fates("after")] == ["delivered"]
+
+
 async def test_a_suspension_that_is_lifted_lets_the_mail_go_at_once(tmp_path: Path) -> None:
     stage = Stage(tmp_path / "s", destinations=2, sites=2)
     stage.write()
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("one", ["success@d0.example", "success@d1.example"])
         await until(stage.result("one").exists)
-        await app.queue.suspend("d1.*", None, "they asked", app.clock.now())
-        app.suspensions_changed()
-        await until(lambda: app.why("d1.example") == "they asked")
+        await app.queue.suspend("d1.*", None, "they asked", app.base.now())
+        app.live.suspensions_changed()
+        await until(lambda: app.live.why("d1.example") == "they asked")
         stage.drop("two", ["success+2@d0.example", "success+2@d1.example"])
         await until(lambda: sent(stage) == 3)
         # The other's result may still be on its way to the disk.
-        waiting = await app.queue.backlog(app.clock.now())
+        waiting = await app.queue.backlog(app.base.now())
         row = next(one for one in waiting if one.destination == "d1.example")
         assert (row.ready, row.suspended) == (1, "they asked")
         # Put aside for minutes, as the scheduler does with lanes that it cannot move.
-        await app.queue.park(dict.fromkeys(range(1, 9), app.clock.now() + 300))
+        await app.queue.park(dict.fromkeys(range(1, 9), app.base.now() + 300))
         assert await app.queue.unsuspend("d1.*")
-        app.suspensions_changed()
+        app.live.suspensions_changed()
         await until(stage.result("two").exists, 20)
     assert [fate for _, fate, _ in stage.fates("two")] == ["delivered"] * 2
 
@@ -168,7 +183,7 @@ async def test_a_reload_raises_caps_at_once(tmp_path: Path) -> None:
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("news", [f"success+{n}@d0.example" for n in range(9)])
         await until(lambda: sent(stage) == 2)
-        await until(lambda: "are limited to 2 per hour" in app.why("d0.example"))
+        await until(lambda: "are limited to 2 per hour" in app.live.why("d0.example"))
         stage.config.write_text(stage.config.read_text().replace('"2/h"', '"900/h"'))
         app.reload()
         await until(stage.result("news").exists, 20)
@@ -182,16 +197,16 @@ async def test_pause_resume_and_cancel(tmp_path: Path) -> None:
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         await until((tmp_path / "s/spool/done/slow").exists)
         job = await app.queue.job("slow")
-        await until(lambda: app.scheduler.snapshot(app.clock.now()).sessions > 0)
-        app.job_changed(await app.queue.pause_job(job.id))
+        await until(lambda: app.delivery.scheduler.snapshot(app.base.now()).sessions > 0)
+        app.live.job_changed(await app.queue.pause_job(job.id))
         await until(lambda: quiet(app, job.id))
         paused = (await app.queue.job(job.id)).counts
         await asyncio.sleep(0.5)
         assert (await app.queue.job(job.id)).counts == paused
-        app.job_changed(await app.queue.resume_job(job.id))
+        app.live.job_changed(await app.queue.resume_job(job.id))
         await until(lambda: more(app, job.id, paused))
-        await app.queue.cancel_job(job.id, app.clock.now())
-        app.job_changed(await app.queue.job(job.id))
+        await app.queue.cancel_job(job.id, app.base.now())
+        app.live.job_changed(await app.queue.job(job.id))
         await until(stage.result("slow").exists)
         assert (await app.queue.job(job.id)).state is JobState.CANCELLED
     fates = Counter(fate for _, fate, _ in stage.fates("slow"))
@@ -256,7 +271,7 @@ async def test_kill_9_begins_no_day_anew(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()
         async with daemon(stage) as app:
-            await until(lambda: "20 per day" in app.why("d0.example"))
+            await until(lambda: "20 per day" in app.live.why("d0.example"))
             await asyncio.sleep(0.5)
     assert sent(stage) == 20
 

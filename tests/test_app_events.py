@@ -73,8 +73,8 @@ async def test_a_receiver_that_is_down_gets_everything_later(tmp_path: Path) -> 
         async with daemon(stage) as app:
             stage.drop("first", [*people, *gone])
             await until(stage.result("first").exists)
-            await until(lambda: "crm" in app.destinations.troubles())
-            measured = (await app._measured()).decode()
+            await until(lambda: "crm" in app.events.destinations.troubles())
+            measured = (await app.health.measured()).decode()
             assert 'ekiden_event_destination_failing{destination="crm"} 1.0' in measured
             assert 'ekiden_event_destination_failing{destination="program"} 0.0' in measured
             lags = {one.name: one for one in await app.queue.lags()}
@@ -94,7 +94,7 @@ async def test_a_receiver_that_is_down_gets_everything_later(tmp_path: Path) -> 
                 accepted=48, delivered=43, bounced=5
             )
             assert max(len(json.loads(body)) for _, body in there.requests) <= 7
-            await until(lambda: app.destinations.troubles() == {})
+            await until(lambda: app.events.destinations.troubles() == {})
             await until(lambda: {json.loads(line)["id"] for line in lines(tmp_path)} >= set(wanted))
     assert len(lines(tmp_path)) == len({json.loads(line)["id"] for line in lines(tmp_path)})
 
@@ -130,7 +130,7 @@ async def test_a_destination_changes_under_a_running_daemon(tmp_path: Path) -> N
     async with stage.receivers(), stage.dns(), hook(other) as there, daemon(stage) as app:
         stage.drop("first", people)
         await until(stage.result("first").exists)
-        await until(lambda: "crm" in app.destinations.troubles())
+        await until(lambda: "crm" in app.events.destinations.troubles())
         text = stage.config.read_text().replace(f":{port}/hook", f":{other}/hook")
         stage.config.write_text(text)
         app.reload()
@@ -155,7 +155,7 @@ async def test_commands_about_events(tmp_path: Path) -> None:
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("first", people)
         await until(stage.result("first").exists)
-        await until(lambda: "crm" in app.destinations.troubles())
+        await until(lambda: "crm" in app.events.destinations.troubles())
         code, told = await ekiden(stage, "events", "list")
         assert code == 0, told
         rows = {row.split("\t")[0]: row.split("\t") for row in told.splitlines()}
@@ -165,7 +165,7 @@ async def test_commands_about_events(tmp_path: Path) -> None:
         assert (await ekiden(stage, "events", "test", "crm"))[0] == 4
         assert (await ekiden(stage, "events", "test", "none"))[0] == 3
         assert (await ekiden(stage, "events", "skip", "crm"))[0] == 0
-        await until(lambda: app.destinations.troubles() == {})
+        await until(lambda: app.events.destinations.troubles() == {})
         async with hook(port) as there:
             code, told = await ekiden(stage, "events", "test", "crm")
             assert (code, len(there.events)) == (0, 1), told

@@ -31,12 +31,12 @@ async def test_the_verdict_is_in_the_result_and_what_is_late_expires(tmp_path: P
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("news", people, deliver_by="+12s")
         await until((stage.spool / "done" / "news").exists)
-        await app.estimates.refresh()
-        words, end = app.forecast(1)
+        await app.live.estimates.refresh()
+        words, end = app.live.forecast(1)
         assert "is there by" in words
         assert end is not None
         await until(stage.result("news").exists)
-        await app.exporter.drain()
+        await app.events.exporter.drain()
     result = msgspec.json.decode(stage.result("news").read_bytes())
     assert 0 < result["forecast"]["in_time"] < 0.9
     assert "it had to start by" in result["forecast"]["said"]

@@ -33,9 +33,9 @@ async def test_nobody_is_mailed_after_leaving(tmp_path: Path) -> None:
             for person in people
         }
         # Who was not on the list is now, and nobody came back by being sent to.
-        assert (await app.contacts.counts("customers", app.clock.now())).contacts == 299
+        assert (await app.base.contacts.counts("customers", app.base.now())).contacts == 299
         for person in people[250:]:
-            contact = await app.contacts.contact("customers", person)
+            contact = await app.base.contacts.contact("customers", person)
             assert contact is not None
             assert contact.mails == int(person in took)
 
@@ -66,7 +66,7 @@ async def test_nobody_is_mailed_after_leaving(tmp_path: Path) -> None:
 
 async def before(app: App, people: list[str]) -> dict[str, str]:
     """Make the list; returns who has left before the job, and how."""
-    now, contacts = app.clock.now, app.contacts
+    now, contacts = app.base.now, app.base.contacts
     await contacts.add_list("customers", at=now())
     await contacts.add_topic("customers", Topic("news", default=IN))
     await contacts.add_topic("customers", Topic("offers", default=OUT))
@@ -97,12 +97,12 @@ async def leave_meanwhile(
         person = next(one for one in reversed(waiting) if one not in accepted(stage))
         waiting.remove(person)
         if step % 2:
-            await app.contacts.unsubscribe_all(
-                "customers", person, source="one-click", at=app.clock.now()
+            await app.base.contacts.unsubscribe_all(
+                "customers", person, source="one-click", at=app.base.now()
             )
         else:
-            choice = Choice(app.clock.now(), topics={"news": OUT}, source="page")
-            await app.contacts.choose("customers", person, choice)
+            choice = Choice(app.base.now(), topics={"news": OUT}, source="page")
+            await app.base.contacts.choose("customers", person, choice)
         left[person] = "unsubscribed" if step % 2 else "opted_out"
         (history,) = await app.queue.deliveries_for(person)
         if history.delivery.state in {State.READY, State.SUPPRESSED}:
@@ -154,19 +154,19 @@ require = true
         failed = stage.spool / "failed/unverified.error.txt"
         await until(failed.exists)
         assert "the From address news@stage.example is not verified" in failed.read_text()
-        await app.identities.add("stage.example", at=app.clock.now())
-        await app.identities.verified_by_dns("stage.example", at=app.clock.now())
+        await app.base.identities.add("stage.example", at=app.base.now())
+        await app.base.identities.verified_by_dns("stage.example", at=app.base.now())
 
         stage.drop("nolist", [person], configuration_set="codes")
         failed = stage.spool / "failed/nolist.error.txt"
         await until(failed.exists)
         assert "there is no contact list 'users'" in failed.read_text()
-        await app.contacts.add_list("users", at=app.clock.now())
-        await app.contacts.add_topic("users", Topic("codes", default=IN))
+        await app.base.contacts.add_list("users", at=app.base.now())
+        await app.base.contacts.add_topic("users", Topic("codes", default=IN))
 
         for reason in (Reason.COMPLAINT, Reason.SOFT_BOUNCES):
-            await app.suppressions.add(Suppression(person, reason, app.clock.now()))
-        await app.suppressions.add(Suppression("success@d1.example", Reason.HARD_BOUNCE, 0.0))
+            await app.base.suppressions.add(Suppression(person, reason, app.base.now()))
+        await app.base.suppressions.add(Suppression("success@d1.example", Reason.HARD_BOUNCE, 0.0))
         stage.drop("codes", [person, "success@d1.example"], configuration_set="codes")
         await until(stage.result("codes").exists)
         job = await app.queue.job("codes")

@@ -46,8 +46,8 @@ async def test_a_reply_suspends_a_path_over_a_restart_until_it_is_cancelled(tmp_
     async with stage.receivers(), stage.dns():
         async with daemon(stage) as app:
             stage.drop("one", ["mailboxfull@d0.example"])
-            await until(lambda: bool(app.reactor.live()))
-            (one,) = app.reactor.live()
+            await until(lambda: bool(app.duties.reactor.live()))
+            (one,) = app.duties.reactor.live()
             assert (one.rule, one.act, one.where()) == (
                 "full",
                 "suspend",
@@ -57,16 +57,19 @@ async def test_a_reply_suspends_a_path_over_a_restart_until_it_is_cancelled(tmp_
             stage.drop("two", [f"a{n}@d{n % 2}.example" for n in range(10)])
             await until(lambda: sent(stage) >= 6)
         async with daemon(stage) as app:
-            await until(lambda: app.reactor.live() == [one])  # it holds after a restart
-            await until(lambda: "reaction 1 (full)" in app.why("d0.example"))
+            await until(lambda: app.duties.reactor.live() == [one])  # it holds after a restart
+            await until(lambda: "reaction 1 (full)" in app.live.why("d0.example"))
             answers = ReactionAnswers(
-                app.queue, app.clock.now, live=app.reactor.live, cancel=app._cancel_reaction
+                app.queue,
+                app.base.now,
+                live=app.duties.reactor.live,
+                cancel=app.duties.cancel_reaction,
             ).questions()
             (shown,) = await answers[ShowReactions](ShowReactions())
             assert (shown.id, shown.reply) == (one.id, one.reply)
             job = await app.queue.job("one")  # its retry would bring about the same again
-            await app.queue.cancel_job(job.id, app.clock.now())
-            app.job_changed(await app.queue.job(job.id))
+            await app.queue.cancel_job(job.id, app.base.now())
+            app.live.job_changed(await app.queue.job(job.id))
             assert await answers[CancelReaction](CancelReaction(id=one.id))
             assert not await answers[CancelReaction](CancelReaction(id=one.id))
             await until(stage.result("two").exists)
@@ -84,7 +87,7 @@ async def test_a_reply_stops_a_job(tmp_path: Path) -> None:
             return bool(jobs)
 
         await until(stopped)
-        assert app.reactor.live() == []
+        assert app.duties.reactor.live() == []
         await until(lambda: bool(alerts(stage)))
 
 
@@ -92,9 +95,9 @@ async def test_what_is_kept_is_shown_and_cancelled_without_a_daemon(tmp_path: Pa
     stage = stage_with(tmp_path, "suspend", "road", 'for = "1h"')
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("one", ["mailboxfull@d0.example"])
-        await until(lambda: bool(app.reactor.live()))
-        await app.reactor.save()
-        answers = ReactionAnswers(app.queue, app.clock.now).questions()
+        await until(lambda: bool(app.duties.reactor.live()))
+        await app.duties.reactor.save()
+        answers = ReactionAnswers(app.queue, app.base.now).questions()
         (shown,) = await answers[ShowReactions](ShowReactions())
         assert await answers[CancelReaction](CancelReaction(id=shown.id))
         assert await answers[ShowReactions](ShowReactions()) == []

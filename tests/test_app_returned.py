@@ -42,7 +42,7 @@ def events(stage: Stage) -> Iterator[dict[str, Any]]:
 
 def give_back(app: App, rcpt: str, message: bytes, sender: str = "") -> None:
     """What a receiver's mail server does."""
-    host, port = app.listener.addresses[0]
+    host, port = app.receiving.listener.addresses[0]
     with smtplib.SMTP(host, port) as client:
         client.sendmail(sender, [rcpt], message)
 
@@ -81,7 +81,7 @@ async def test_a_delivered_message_comes_back(tmp_path: Path) -> None:
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             await asyncio.to_thread(give_back, app, wrong, dsn(people[2]))
 
-        found = [(one.address, one.reason) for one in await app.suppressions.list()]
+        found = [(one.address, one.reason) for one in await app.base.suppressions.list()]
         assert found == [(people[0], "hard_bounce"), (people[1], "complaint")]
         assert await app.queue.came_back() == {"default to other": (1, 1)}  # for the warm-up
         stage.drop("again", people)
@@ -109,14 +109,14 @@ async def test_a_job_whose_addresses_are_bought_is_stopped_and_resumed(tmp_path:
             return (await app.queue.job(job.id)).state is JobState.PAUSED
 
         await until(paused)
-        assert f"job:{job.id}" in app.standings.stopped
-        await until(lambda: app.scheduler.snapshot(app.clock.now()).in_hand == 0)
+        assert f"job:{job.id}" in app.duties.standings.stopped
+        await until(lambda: app.delivery.scheduler.snapshot(app.base.now()).in_hand == 0)
         assert (await app.queue.job(job.id)).pending > 0
-        control = Control(app.queue, app.suppressions, live=app, clock=app.clock.now)
+        control = Control(app.queue, app.base.suppressions, live=app.live, clock=app.base.now)
         await control.ask(ResumeScope(scope=f"job:{job.id}"))
-        assert not app.standings.stopped
+        assert not app.duties.standings.stopped
         assert (await app.queue.job(job.id)).state is JobState.OPEN
-        await app.exporter.drain()
+        await app.events.exporter.drain()
     alerts = [one for one in events(stage) if one["type"] == "alert"]
     assert alerts
     assert alerts[0]["scope"] == f"job:{job.id}"
@@ -129,10 +129,10 @@ async def test_a_stopped_scope_holds_what_comes_later(tmp_path: Path, scope: str
     stage = Stage(tmp_path / "s", destinations=2, sites=2)
     stage.write()
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
-        now = app.clock.now()
+        now = app.base.now()
         await app.queue.add_tallies({scope: Tally(2000, 400)}, 10_000, now)
-        await app.standings.round()
-        assert scope in app.standings.stopped
+        await app.duties.standings.round()
+        assert scope in app.duties.standings.stopped
         assert await app.queue.pass_judgement({scope: Judgement(Standing.HEALTHY)}, now) == []
         stage.drop("later", ["success@d0.example", "success@d1.example"])
         await until((stage.spool / "done" / "later").exists)
@@ -141,7 +141,7 @@ async def test_a_stopped_scope_holds_what_comes_later(tmp_path: Path, scope: str
             return
         await asyncio.sleep(0.5)
         assert not stage.result("later").exists()
-        control = Control(app.queue, app.suppressions, live=app, clock=app.clock.now)
+        control = Control(app.queue, app.base.suppressions, live=app.live, clock=app.base.now)
         await control.ask(ResumeScope(scope=scope))
         await until(stage.result("later").exists)
     assert [fate for _, fate, _ in stage.fates("later")] == ["delivered", "delivered"]
@@ -157,6 +157,6 @@ async def test_a_block_is_told_once(tmp_path: Path) -> None:
             return bool(await app.queue.notices_after(0, 10))
 
         await until(told)
-        assert await app.suppressions.list() == []
+        assert await app.base.suppressions.list() == []
         notices = await app.queue.notices_after(0, 10)
         assert [one.scope for one in notices] == ["source:default"]

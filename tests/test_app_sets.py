@@ -60,7 +60,7 @@ track_clicks = false
         "X-Ekiden-Configuration-Set: shop\n\nhello\n"
     )
     async with stage.receivers(store=True), stage.dns(), daemon(stage) as app:
-        await app.contacts.add_list("l", at=app.clock.now())
+        await app.base.contacts.add_list("l", at=app.base.now())
         for name in ("shop", "quiet"):
             stage.drop(name, [f"success+{name}@d0.example"], page=HTML, configuration_set=name)
         stage.drop("none", ["success+none@d0.example"], page=HTML)
@@ -70,9 +70,9 @@ track_clicks = false
             await until(stage.result(name).exists)
         # A bounce to either domain is believed.
         for line in stage.transactions():
-            assert app.returned.expects(line.sender, app.clock.now()), line.sender
+            assert app.receiving.returned.expects(line.sender, app.base.now()), line.sender
         forged = next(one.sender for one in stage.transactions()).replace("back.", "x.")
-        assert not app.returned.expects(forged, app.clock.now())
+        assert not app.receiving.returned.expects(forged, app.base.now())
     senders = {one.recipient: one.sender for one in stage.transactions()}
     assert senders["success+shop@d0.example"].endswith("@back.shop.example")
     assert senders["success@d1.example"].endswith("@back.shop.example")
@@ -134,13 +134,13 @@ stop_bounces = 0.05
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("usual", [*people, *gone])
         await until(stage.result("usual").exists)
-        await app.standings.round()
-        assert app.standings.stopped == {}
+        await app.duties.standings.round()
+        assert app.duties.standings.stopped == {}
         gone = [f"bounce+again{n}@{stage.destination(n)}" for n in range(2)]
         stage.drop("strict", [*people, *gone], configuration_set="strict")
         await until(stage.result("strict").exists)
-        await app.standings.round()
-        assert "6.67% bounces" in app.standings.stopped["set:strict"]
+        await app.duties.standings.round()
+        assert "6.67% bounces" in app.duties.standings.stopped["set:strict"]
 
         stage.drop("later", people[:3], configuration_set="strict")
 
@@ -202,7 +202,7 @@ sender = "postmaster@{SENDER}"
         for _ in range(3):  # scanners
             shown = await client.get(link)
             assert address in shown.text
-        assert (await app.identities.identity(address)).verified_at is None
+        assert (await app.base.identities.identity(address)).verified_at is None
         done = await client.post(link)
         assert done.status_code == 200
         assert address in done.text

@@ -26,7 +26,7 @@ async def test_a_message_over_the_limit_is_bounced_without_dialling(tmp_path: Pa
         assert {fate for to, fate in fates.items() if to.endswith("@d1.example")} == {"delivered"}
         met = {line.local.partition(":")[0] for line in read_record(stage.record)}
         assert met == {"127.0.1.2"}, "nobody was called"
-        assert await app.suppressions.list() == []
+        assert await app.base.suppressions.list() == []
         stage.drop("fits", ["b@d0.example"])
         await until(stage.result("fits").exists)
         assert [fate for _, fate, _ in stage.fates("fits")] == ["delivered"]

@@ -36,12 +36,12 @@ async def test_a_smarthost_takes_all_mail_once_the_password_is_right(tmp_path: P
     async with exim(port=stage.port, user="mailer", password="right") as server:
         async with daemon(stage) as app:
             stage.drop("news", people)
-            await until(lambda: "535" in app.why("d0.example"))
-            assert not await app.suppressions.contains("p0@d0.example")
+            await until(lambda: "535" in app.live.why("d0.example"))
+            assert not await app.base.suppressions.contains("p0@d0.example")
             secret.write_text("right\n")
             app.reload()
             await until(stage.result("news").exists)
-            assert await app.suppressions.contains("unknown1@d1.example")
+            assert await app.base.suppressions.contains("unknown1@d1.example")
         assert len(await server.arrived(20)) == 20
         assert "A=plain:mailer" in server.log
         assert "P=esmtpsa" in server.log
@@ -112,11 +112,11 @@ async def test_a_full_disk_stops_all_and_costs_nothing(small_disk: Path, tmp_pat
             await until(lambda: sent(stage) >= 40)
             filler = small_disk / "filler"
             fill(filler)
-            await until(lambda: app.engine().trouble != "")
+            await until(lambda: app.live.engine().trouble != "")
             filler.unlink()
-            await until(lambda: app.engine().trouble == "")
+            await until(lambda: app.live.engine().trouble == "")
             fill(filler)
-            await until(lambda: app.engine().trouble != "")
+            await until(lambda: app.live.engine().trouble != "")
         filler.unlink()  # the daemon has ended on the full disk; the next one goes on
         async with daemon(stage):
             await until(stage.result("news").exists)

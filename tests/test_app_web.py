@@ -42,8 +42,8 @@ def web(port: int) -> str:
 async def running(stage: Stage) -> AsyncIterator[ekiden_app.App]:
     stop = asyncio.Event()
     async with ekiden_app.build(load(stage.config), stage.config) as app:
-        await app.contacts.add_list("letters", at=app.clock.now())
-        await app.contacts.add_topic("letters", Topic("news", "News", "", Preference.OPT_IN))
+        await app.base.contacts.add_list("letters", at=app.base.now())
+        await app.base.contacts.add_topic("letters", Topic("news", "News", "", Preference.OPT_IN))
         ready = asyncio.Event()
         task = asyncio.create_task(app.run(stop, ready.set))
         await ready.wait()
@@ -172,9 +172,9 @@ async def test_a_confirmed_sign_up_goes_out_as_mail_and_comes_back(tmp_path: Pat
         link = re.search(r"http://\S+", body.get_content())
         assert link is not None
         assert (await client.get(link[0])).status_code == 200
-        assert await app.contacts.contact("letters", form["address"]) is None
+        assert await app.base.contacts.contact("letters", form["address"]) is None
         assert "登録が完了しました" in (await client.post(link[0])).text
-        contact = await app.contacts.contact("letters", form["address"])
+        contact = await app.base.contacts.contact("letters", form["address"])
         assert contact is not None
         assert contact.consent is not None
         assert contact.consent.method == "confirmed"

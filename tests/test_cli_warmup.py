@@ -167,17 +167,19 @@ async def test_a_cold_source_sends_its_allowance_and_says_why_the_rest_waits(
     async with stage.receivers(), stage.dns():
         async with daemon(stage) as app:
             await until(lambda: sent(stage) >= 1)
-            await until(lambda: "warm-up, stage 1 of 2" in app.why("d0.example"))
-            ramp = app.warming.ramps.of("default", OTHER)
+            await until(lambda: "warm-up, stage 1 of 2" in app.live.why("d0.example"))
+            ramp = app.duties.warming.ramps.of("default", OTHER)
             assert ramp is not None
             await until(lambda: ramp.evidence.tried == ramp.sent)
         before = sent(stage)
         async with daemon(stage) as app:
-            await until(lambda: app.warming.ramps.states().get("default to other") == ramp.state)
-            app.pacing._ramps.skip(  # type: ignore[union-attr]  # the daemon has ramps
-                "default", (OTHER,), None, app.clock.now(), everywhere=False
+            await until(
+                lambda: app.duties.warming.ramps.states().get("default to other") == ramp.state
             )
-            app.ramps_changed()
+            app.duties.warming.ramps.skip(
+                "default", (OTHER,), None, app.base.now(), everywhere=False
+            )
+            app.duties.ramps_changed()
             await until(stage.result("job").exists)
     assert before <= 2
     assert sent(stage) == 6
@@ -241,13 +243,13 @@ async def test_a_reload_lifts_a_window_and_the_mail_goes(tmp_path: Path) -> None
         stage.drop("job", ["success@d0.example"])
         await until((stage.spool / "done" / "job").exists)
         await asyncio.sleep(0.5)
-        assert f"bulk mail avoids {window} (UTC)" in app.why("d0.example")
+        assert f"bulk mail avoids {window} (UTC)" in app.live.why("d0.example")
         assert not stage.result("job").exists()
         stage.config.write_text(text)
         app.reload()
         await until(stage.result("job").exists)
         assert sent(stage) == 1
-        assert [one.tried for one in app.scheduler.hours.views()[OTHER]].count(1) == 1
+        assert [one.tried for one in app.delivery.scheduler.hours.views()[OTHER]].count(1) == 1
 
 
 def test_jobs_go_by_the_configured_column_unless_they_name_their_own(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
     {"settings"},
     {"preview", "duties"},
     {"forecast"},
+    {"assembly"},
     {"app"},
     {"daemon"},
     {"cli"},

@@ -93,7 +93,7 @@ async def test_a_campaign_and_a_message_through_the_daemon(tmp_path: Path, recei
         (folder / "tmp/one.eml").write_bytes(mail)
         (folder / "tmp/one.eml").rename(folder / "new/one.eml")
         await until(lambda: world.result("news").exists() and world.result("one").exists(), 30)
-        assert await app.suppressions.contains("unknown1@d1.example")
+        assert await app.base.suppressions.contains("unknown1@d1.example")
         stored = await server.arrived(41)
     fates = {one: fate for one, fate, _ in world.fates("news")}
     assert fates.pop("unknown1@d1.example") == "bounced"

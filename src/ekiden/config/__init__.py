@@ -1,7 +1,7 @@
 """The configuration: typed, frozen, documented in one place, refused with line and remedy.
 
-`load(path)` returns a `Config`; `example()` is the complete `config.toml`. Every other room takes
-its options as arguments: only `app`, `control` and `cli` see a `Config`.
+`load(path)` returns a `Config`; `example()` is the complete `config.toml`. A room takes
+its options as arguments, which `settings` makes of a `Config`.
 """
 
 from ekiden.config.checking import Check

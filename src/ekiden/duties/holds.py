@@ -32,7 +32,7 @@ class Holds:
         dispatcher: Is asked to look again.
         now: The time, UNIX seconds.
         sources: Returns the configured sources.
-        stopped: Returns the stopped scopes, each with its reason.
+        stopped: The stopped scopes, each with its reason; `Standings` keeps it.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Holds:
         *,
         now: Callable[[], float],
         sources: Callable[[], Sequence[SourceFacts]],
-        stopped: Callable[[], Mapping[str, str]],
+        stopped: Mapping[str, str],
     ) -> None:
         self._queue = queue
         self._scheduler = scheduler
@@ -92,8 +92,7 @@ class Holds:
 
     def set_sources(self) -> None:
         """Give the scheduler the sources that are not stopped."""
-        stopped = self._stopped()
-        left = [one for one in self._sources() if f"source:{one.name}" not in stopped]
+        left = [one for one in self._sources() if f"source:{one.name}" not in self._stopped]
         self._scheduler.set_sources(left, self._now())
 
     def look_at_all(self) -> None:

@@ -55,6 +55,7 @@ class Standings:
         options: The thresholds.
         now: The engine's clock.
         provider_of: The provider of (MX host, destination); "" if not known.
+        stopped: The stopped scopes, each with its reason; kept here, read by whoever obeys.
         stop: Stops the sending of a scope, for a reason.
         release: Hears that a scope is no longer stopped.
         told: Hears that there is an alert for the event log.
@@ -68,6 +69,7 @@ class Standings:
         *,
         now: Callable[[], float],
         provider_of: Callable[[str, str], str],
+        stopped: dict[str, str],
         stop: Callable[[str, str], Awaitable[None]],
         release: Callable[[str], None],
         told: Callable[[], None],
@@ -88,7 +90,7 @@ class Standings:
         self._again: set[str] = set()
         self._parked = False
         self._wake = asyncio.Event()
-        self.stopped: dict[str, str] = {}  # scope -> why
+        self.stopped = stopped
 
     def reconfigure(
         self, options: ReputationOptions, own: Mapping[str, ReputationOptions] | None = None
