@@ -115,6 +115,26 @@ def test_a_bad_rule_file_is_refused_with_its_place(text: str, said: str) -> None
     assert "own.toml" in str(caught.value)
 
 
+def test_a_provider_may_be_written_with_an_underscore() -> None:
+    own = """
+        [[provider]]
+        name = "mail_house"
+        hosts = ["mail.house.test"]
+        [[rule]]
+        name = "own.one"
+        class = "rate_limited"
+        why = "They said so."
+        source = "ours"
+        phrases = ["strange words"]
+        providers = ["mail_house"]
+        """
+    classifier = Classifier(build([("own", own)]))
+    found = classifier.classify(ReplyContext("550 Strange words", mx="mx.mail.house.test"))
+    assert (found.rule, found.provider) == ("own.one", "mail-house")
+    found = classifier.classify(ReplyContext("550 Strange words", provider="mail_house"))
+    assert found.rule == "own.one"
+
+
 def test_two_rules_of_one_name_are_refused() -> None:
     text = '[[rule]]\nname="a"\nclass="virus"\nphrases=["x"]\nwhy=""\nsource=""\n'
     with pytest.raises(ConfigError, match="two rules"):

@@ -25,7 +25,7 @@ from ekiden.bounce.model import Action, Listing, ReplyContext, Verdict
 from ekiden.bounce.phrases import Finder, commonness
 from ekiden.bounce.providers import Providers
 from ekiden.bounce.reading import Reading, read, stage_of
-from ekiden.bounce.ruleset import Rule, RuleSet, RuleSpec
+from ekiden.bounce.ruleset import Rule, RuleSet, RuleSpec, provider_name
 from ekiden.smtp.outcome import Stage
 
 __all__ = ["Action", "Classifier", "Listing", "ReplyContext", "Verdict", "stage_of"]
@@ -119,7 +119,9 @@ class Classifier:
     def classify(self, context: ReplyContext) -> Verdict:
         """Return what the reply means; never raises."""
         reading = read(context.reply, context.code, context.enhanced, context.stage)
-        provider = context.provider or self._providers.of(context.mx, context.destination)
+        provider = provider_name(context.provider) or self._providers.of(
+            context.mx, context.destination
+        )
         rule = self._match(reading, provider)
         if rule is None:
             return _by_code(reading, provider)

@@ -8,7 +8,8 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
 * `codes`: reply codes by prefix (`"5"`, `"55"`, `"550"`); `enhanced`: status codes, `"X.1.1"` for
   any class, `"5.7.*"` for any detail;
 * `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
-* `providers`: only at these; `provider`: the wording itself tells that it is this one;
+* `providers`: only at these; `provider`: the wording itself tells that it is this one; a hyphen in
+  the name may be written as an underscore;
 * `quotes`: whether the reply quotes an address;
 * `after_data`: the class instead when it is said after RCPT was accepted, without an X.1.X status;
 * `retry_after`: seconds that this provider is known to want.
@@ -114,6 +115,11 @@ class RuleSet:
 _OUR_RULES: Final = "ekiden.bounce"
 
 
+def provider_name(name: str) -> str:
+    """Return a provider's name as it is everywhere: `yahoo_jp` is `yahoo-jp`."""
+    return name.replace("_", "-")
+
+
 def shipped() -> list[tuple[str, str]]:
     """The shipped rule files as (name, text), in order."""
     folder = resources.files(_OUR_RULES) / "rules"
@@ -160,7 +166,7 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
                     remedy="give one of them another name",
                 )
             names[spec.name] = where
-            rules.append(_compiled(where, spec))
+            rules.append(_compiled(where, _hyphened(spec)))
         for guard in parsed.guard:
             place = f"{where}, guard {guard.name}"
             found = _phrases(place, guard.phrases)
@@ -168,7 +174,9 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
                 _anchored(place, phrase)
             guards += found
         lists += parsed.list
-        providers += parsed.provider
+        providers += [
+            msgspec.structs.replace(one, name=provider_name(one.name)) for one in parsed.provider
+        ]
     return RuleSet(tuple(rules), tuple(lists), tuple(providers), tuple(guards), names)
 
 
@@ -178,6 +186,11 @@ def _parsed(where: str, text: str) -> _File:
         return msgspec.convert(data, _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"cannot read the rules: {error}", where=where) from error
+
+
+def _hyphened(spec: RuleSpec) -> RuleSpec:
+    providers = tuple(provider_name(one) for one in spec.providers)
+    return msgspec.structs.replace(spec, provider=provider_name(spec.provider), providers=providers)
 
 
 def _compiled(where: str, spec: RuleSpec) -> Rule:

@@ -1,9 +1,9 @@
 """DKIM keys: load, generate, and the DNS record that publishes them.
 
 A private key lives in one PEM file that nobody but its owner may read: a file that others can read
-is refused with the command that mends it (hostile.md M9), because a leaked key lets anybody sign as
-the domain. Algorithms: `rsa-sha256` (RFC 6376; 2048 bits, RFC 8301 section 3.2 asks for at least
-1024) and `ed25519-sha256` (RFC 8463).
+is refused with the command that mends it (docs/hostile.md M9), because a leaked key lets anybody
+sign as the domain. Algorithms: `rsa-sha256` (RFC 6376; 2048 bits, RFC 8301 section 3.2 asks for at
+least 1024) and `ed25519-sha256` (RFC 8463).
 """
 
 import base64

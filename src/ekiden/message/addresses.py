@@ -4,8 +4,8 @@
 ASCII address costs one regular expression and one cached look-up of its domain. `parse_mailbox`
 reads what people write in a From line: `山田 太郎 <taro@example.jp>`.
 
-What is refused, beside wrong grammar: control characters anywhere (hostile.md M1), local parts that
-look like encoded words (M6: they decode into another address in somebody's parser), address
+What is refused, beside wrong grammar: control characters anywhere (docs/hostile.md M1), local parts
+that look like encoded words (M6: they decode into another address in somebody's parser), address
 literals and domains without a dot. What is accepted beyond the grammar: the dots that docomo and au
 once sold, `a..b@docomo.ne.jp` and `abc.@ezweb.ne.jp`, at those domains only.
 """

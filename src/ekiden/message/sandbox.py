@@ -1,7 +1,8 @@
 """The template language, fenced in: a white list of syntax over Jinja2's immutable sandbox.
 
 Pure. A template comes from whoever submits a job, its values from a file of addresses; neither may
-reach Python, and neither may stop the daemon (hostile.md M7). Three fences, one behind the other:
+reach Python, and neither may stop the daemon (docs/hostile.md M7). Three fences, one behind
+the other:
 
 1. **Syntax.** `fence` walks the tree and refuses every node that is not listed: no macros, imports,
    includes, blocks, calls (except the few methods that are filters in truth), powers, no name or

@@ -283,7 +283,7 @@ def _forbidden(values: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _forbidden_value(value: str) -> str:
-    """Why a value may not enter a message; "" when it may (hostile.md M1: never strip silently)."""
+    """Why a value may not enter a message (docs/hostile.md M1); nothing is stripped in silence."""
     if found := _FORBIDDEN.search(value):
         return _NAMES[found.group()]
     if MARK.search(value):
