@@ -220,7 +220,7 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
     lifetime: Annotated[
         float | None,
         Key(
-            "How long its deliveries are retried before they expire.",
+            "How long its deliveries live before they expire; waiting for your own limits counts.",
             why="A one-time code is worthless after minutes.",
             unit="duration",
             minimum=1.0,

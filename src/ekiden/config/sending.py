@@ -52,7 +52,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: Annotated[
         float,
         Key(
-            "How long a delivery is retried before it expires.",
+            "How long a delivery is retried before it expires. Waiting for limits of your own (a "
+            "quota, a warm-up, a job's pace) does not count; after it, the time begins anew.",
             why="RFC 5321 section 4.5.4.1 asks for 4 to 5 days; for campaigns 3 are customary.",
             unit="duration",
             minimum=1.0,

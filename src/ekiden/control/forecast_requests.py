@@ -19,6 +19,7 @@ class WaitingJob(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float
     deliver_by: float | None
     pace: Pace | None
+    patience: float | None = None
 
 
 class WaitingLane(msgspec.Struct, frozen=True, array_like=True):

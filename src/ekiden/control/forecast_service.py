@@ -67,4 +67,5 @@ def _waiting(job: JobFacts) -> asked.WaitingJob:
         expires_at=job.expires_at,
         deliver_by=job.deliver_by,
         pace=job.pace,
+        patience=job.patience,
     )

@@ -19,6 +19,7 @@ _log = structlog.get_logger()
 
 INTERVAL: Final = 0.5  # seconds between rounds
 _FOLD_EVERY: Final = 60.0  # seconds between foldings when the last one found nothing more
+_SPENT_EVERY: Final = 300.0  # seconds between looks at jobs whose end was put off
 _CLOCK_EVERY: Final = 5.0
 _SWEEP_EVERY: Final = 3600.0
 
@@ -68,6 +69,7 @@ class Upkeep:
         self._save = save
         self._sweep = sweep
         self._forget = forget
+        self._spent_at = 0.0
         self._sweep_at = 0.0
         self._forget_at = 0.0
         self._fold_at = 0.0
@@ -92,6 +94,9 @@ class Upkeep:
         await self._queue.finish_cancels(now)
         if await self._queue.expire_due(now):
             self._due()
+        if now >= self._spent_at:
+            spent = await self._queue.expire_spent(now)
+            self._spent_at = now + (0.0 if spent else _SPENT_EVERY)
         if now >= self._fold_at:
             folded = await self._queue.fold(now, self._options.keep)
             self._fold_at = now + (0.0 if folded else _FOLD_EVERY)

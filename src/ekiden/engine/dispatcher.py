@@ -316,7 +316,20 @@ class Dispatcher:
 
     async def _park(self, parks: Sequence[Park]) -> None:
         await self._surely(lambda: self._feeder.park(parks))
+        self._put_off(parks)
         self.look()
+
+    def _put_off(self, parks: Sequence[Park]) -> None:
+        """Let jobs whose mail waits for limits of our own end later, as the queue does."""
+        until: dict[int, float] = {}
+        for park in parks:
+            if park.own and park.until is not None:
+                until[park.own] = max(park.until, until.get(park.own, 0.0))
+        for job_id, at in until.items():
+            job = self._parts.jobs.get(job_id)
+            if job is not None and (later := job.put_off(at)) is not job:
+                self._parts.jobs[job_id] = later
+                self._scheduler.job_changed(later, self.now())
 
     async def _resolve(self, destination: str) -> None:
         found = await self._parts.resolver.resolve(destination)

@@ -92,4 +92,5 @@ class Feeder:
         A result that is written between the scheduler's word and this write cannot be overlooked:
         the queue looks up what is due in the same transaction.
         """
-        await self._queue.park({park.lane_id: park.until for park in parks})
+        own = {park.lane_id: park.own for park in parks if park.own and park.until is not None}
+        await self._queue.park({park.lane_id: park.until for park in parks}, own)

@@ -138,6 +138,7 @@ def _job(load: Load, number: int) -> JobFacts:
         deliver_by=load.deliver_by,
         pace=load.pace,
         spool_name="",
+        patience=load.patience,
     )
 
 

@@ -53,6 +53,7 @@ async def gather(source: Source, now: float) -> Facts:
             expires_at=job.expires_at,
             deliver_by=job.deliver_by,
             pace=job.pace,
+            patience=job.patience,
             lanes=lanes[job.id],
         )
         for job in await source.ask(WaitingJobs())

@@ -25,6 +25,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         expires_at: Not after.
         deliver_by: Its deadline.
         pace: At most so many, then a pause.
+        patience: As of a job (`queue.model.NewJob`).
         lanes: Messages by destination.
     """
 
@@ -36,6 +37,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float = FAR
     deliver_by: float | None = None
     pace: Pace | None = None
+    patience: float | None = None
     lanes: dict[str, int] = {}
 
     @property

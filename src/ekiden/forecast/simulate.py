@@ -124,6 +124,7 @@ class Simulation:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = 0
         self._lanes: dict[int, SimLane] = {}
+        self._jobs: dict[int, JobFacts] = {}
         self._due: dict[int, float] = {}
         self._offers: list[tuple[float, int]] = []
         self._lines: dict[int, _Line] = {}
@@ -150,6 +151,7 @@ class Simulation:
             weight: Messages that an id stands for.
         """
         self._scheduler.job_changed(job, self.now)
+        self._jobs[job.id] = job
         for name, (provider, messages) in lots.items():
             number = -(-messages // weight)
             lane_id = len(self._lanes) + 1
@@ -272,6 +274,13 @@ class Simulation:
         if until is not None and until < FOREVER:
             self._offer_at(lane_id, max(until, self.now))
 
+    def _put_off(self, job_id: int, until: float | None) -> None:
+        """Let a job that waits for limits of our own end later, as the dispatcher does."""
+        job = self._jobs.get(job_id)
+        if job is not None and until is not None and (later := job.put_off(until)) is not job:
+            self._jobs[job_id] = later
+            self._scheduler.job_changed(later, self.now)
+
     # --- what the scheduler says ------------------------------------------------------------------
 
     def _act(self, action: Action) -> None:
@@ -282,8 +291,9 @@ class Simulation:
                 self._load(action)
             case Open():
                 self._open(action)
-            case Park(lane_id, until):
+            case Park(lane_id, until, own):
                 self._park(lane_id, until)
+                self._put_off(own, until)
             case Wake(session_id):
                 self._go_on(self._lines[session_id])
             case Close(session_id):

@@ -88,18 +88,26 @@ class Feeding(Part):
         found = await self._db.read_json(sql("next_due"), (pack(list(lane_ids)),))
         return {lane: optional_seconds(due_at) for lane, due_at in found}
 
-    async def park(self, lanes: Mapping[int, float | None]) -> None:
+    async def park(
+        self, lanes: Mapping[int, float | None], own: Mapping[int, int] | None = None
+    ) -> None:
         """Say when lanes are worth looking at again.
 
         Args:
             lanes: Lane to UNIX seconds, or to None for "when its next delivery is due", which is
                 looked up in the same transaction and so cannot overlook a retry just written.
+            own: Of these, the lanes that wait until then for limits of our own, and their jobs:
+                that puts their ends off, where those are not firm.
         """
+        waits = pack([[lane, job, optional_ms(lanes[lane])] for lane, job in (own or {}).items()])
         batch = pack([[lane, optional_ms(due_at)] for lane, due_at in lanes.items()])
         drained = pack([lane for lane, due_at in lanes.items() if due_at is None])
 
         def op(tx: Tx) -> int | None:
             tx.execute(sql("park"), (batch,))
+            if own:
+                tx.execute(sql("put_off_lanes"), (waits,))
+                tx.execute(sql("put_off_job"), (waits,))
             earliest: int | None = tx.rows(sql("earliest_of_lanes"), (drained,))[0][0]
             return earliest
 

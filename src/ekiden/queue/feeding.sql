@@ -49,6 +49,17 @@ UPDATE lane SET due_at = coalesce(p.value ->> 1,
   (SELECT min(d.due_at) FROM delivery d WHERE d.lane_id = lane.id AND d.state = 0), due_at)
 FROM json_each(?1) p WHERE lane.id = p.value ->> 0;
 
+-- name: put_off_lanes
+-- ?1: [[lane, job, the time at which limits of ours let it go]].
+UPDATE lane SET put_off = max(lane.put_off, p.value ->> 2 + j.patience_ms)
+FROM json_each(?1) p CROSS JOIN job j ON j.id = p.value ->> 1 AND j.patience_ms IS NOT NULL
+WHERE lane.id = p.value ->> 0;
+
+-- name: put_off_job
+UPDATE job SET put_off = max(put_off, p.until + patience_ms)
+FROM (SELECT value ->> 1 AS job, max(value ->> 2) AS until FROM json_each(?1) GROUP BY 1) p
+WHERE job.id = p.job AND patience_ms IS NOT NULL;
+
 -- name: earliest_of_lanes
 SELECT min(due_at) FROM lane WHERE ready > 0 AND id IN (SELECT value FROM json_each(?1));
 

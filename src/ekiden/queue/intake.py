@@ -252,6 +252,7 @@ def _insert_job(tx: Tx, job: NewJob) -> int:
             "topic": job.topic,
             "passed_reasons": pack(job.passed_reasons),
             "template": job.template,
+            "patience_ms": optional_ms(job.patience),
         },
     )
     job_id: int = rows[0][0]

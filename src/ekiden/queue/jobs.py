@@ -12,7 +12,9 @@ The state of the job is changed first and is what counts: its rows follow in pie
 between is finished by `finish_cancels` at the next start.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.model import JobFacts, JobState, State
@@ -102,6 +104,21 @@ class Jobs(Part):
 
         return await self._db.write(op, rows=limit)
 
+    async def expire_spent(self, now: float) -> int:
+        """Expire what has been retried for long enough in jobs whose end was put off.
+
+        Their lanes wait for limits of our own; a delivery of theirs that a receiver defers has the
+        lifetime of any other, from its first attempt. Walks what is ready of such jobs on the
+        reading connection: to be called every few minutes, and again while it returns something.
+        """
+        limit = self._options.chunk
+        for (job_id,) in await self._db.read(sql("put_off_jobs"), (ms(now),)):
+            spent = await self._db.read_json(sql("spent"), (job_id, ms(now), limit))
+            if spent:
+                write = partial(_expire_still_ready, job_id, spent, ms(now))
+                return await self._db.write(write, rows=len(spent))
+        return 0
+
     async def free_held(self, job_id: int, now: float) -> int:
         """Send again what was held because it may have arrived; a person decided so."""
         limit = self._options.chunk
@@ -184,3 +201,9 @@ class Jobs(Part):
         while piece := await self._db.write(op, rows=limit):
             ended += piece
         return ended
+
+
+def _expire_still_ready(job_id: int, rows: Sequence[Sequence[Any]], at: int, tx: Tx) -> int:
+    ready = set(tx.json(sql("still_ready"), (pack([id_ for id_, _ in rows]),)))
+    ending = [row for row in rows if row[0] in ready]
+    return end_rows(tx, job_id, ending, (State.READY, State.EXPIRED), at)

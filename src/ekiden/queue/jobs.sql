@@ -1,9 +1,9 @@
 -- name: job_columns
 SELECT json_group_array(json_array(id, uid, name, state, priority, mail_from, from_domain,
-  configuration_set, pool, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
-  spool_name, total, refused, duplicates, json(suppression_scopes), opened_at, finished_at,
+  configuration_set, pool, created_at, send_at, max(expires_at, put_off), deliver_by, pace_messages,
+  pace_ms, spool_name, total, refused, duplicates, json(suppression_scopes), opened_at, finished_at,
   json_array(ready, sending, held, delivered, bounced, expired, suppressed, cancelled),
-  contact_list, topic, template))
+  contact_list, topic, template, patience_ms))
 FROM
 
 -- name: jobs_by_id
@@ -25,10 +25,10 @@ FROM
 -- name: add_job
 INSERT INTO job (uid, name, state, priority, mail_from, from_domain, configuration_set, pool,
   spool_name, suppression_scopes, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
-  refused, contact_list, topic, passed_reasons, template)
+  refused, contact_list, topic, passed_reasons, template, patience_ms)
 VALUES (:uid, :name, 'receiving', :priority, :mail_from, :from_domain, :configuration_set, :pool,
   :spool_name, :scopes, :created_at, :send_at, :expires_at, :deliver_by, :pace_messages, :pace_ms,
-  :refused, :contact_list, :topic, :passed_reasons, :template)
+  :refused, :contact_list, :topic, :passed_reasons, :template, :patience_ms)
 RETURNING id;
 
 -- name: add_content
@@ -38,7 +38,11 @@ INSERT INTO job_content (job_id, content) VALUES (?1, ?2);
 SELECT content FROM job_content WHERE job_id = ?1;
 
 -- name: open_job
-UPDATE job SET state = 'open', opened_at = ?2, refused = ?3 WHERE id = ?1 AND state = 'receiving';
+-- What the sender's own pace takes is not counted against the lifetime, where that is not firm.
+UPDATE job SET state = 'open', opened_at = ?2, refused = ?3,
+  expires_at = expires_at + iif(patience_ms IS NULL, 0,
+    coalesce(total / pace_messages * pace_ms, 0))
+WHERE id = ?1 AND state = 'receiving';
 
 -- name: set_job_state
 UPDATE job SET state = ?3 WHERE id = ?1 AND state IN (SELECT value FROM json_each(?2));
@@ -66,7 +70,25 @@ SELECT json_group_array(json_array(id, lane_id)) FROM (
 SELECT id FROM job WHERE finished_at IS NULL AND state = 'cancelled' AND ready > 0;
 
 -- name: past_expiry
-SELECT id FROM job WHERE state IN ('open', 'paused') AND ready > 0 AND expires_at <= ?1 ORDER BY id;
+SELECT id FROM job WHERE state IN ('open', 'paused') AND ready > 0 AND expires_at <= ?1
+  AND put_off <= ?1 ORDER BY id;
+
+-- name: put_off_jobs
+SELECT id FROM job WHERE state IN ('open', 'paused') AND ready > 0 AND expires_at <= ?1
+  AND put_off > ?1 ORDER BY id;
+
+-- name: spent
+-- ?1: a job whose end was put off; ?2: now; ?3: rows at most. What waits in a lane whose own end was
+-- not, or has been retried for as long as any delivery is, counted from its first attempt.
+SELECT json_group_array(json_array(id, lane_id)) FROM (
+  SELECT d.id, d.lane_id FROM job j CROSS JOIN lane l ON l.job_id = j.id AND l.ready > 0
+  CROSS JOIN delivery d ON d.lane_id = l.id AND d.state = 0
+  WHERE j.id = ?1 AND (l.put_off <= ?2 OR (d.attempts > 0 AND j.patience_ms <= ?2 - (
+    WITH RECURSIVE past (previous, at) AS (
+      SELECT a.previous, a.at FROM attempt a WHERE a.id = d.last_attempt
+      UNION ALL SELECT a.previous, a.at FROM past p CROSS JOIN attempt a ON a.id = p.previous)
+    SELECT min(at) FROM past)))
+  LIMIT ?3);
 
 -- name: end_rows
 -- ?1: [[id, lane, attempt id, why]]; a ready or held row becomes final without a try.

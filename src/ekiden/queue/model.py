@@ -16,7 +16,7 @@
 What is made for every delivery is a `Struct`: built in C, and not walked by the garbage collector.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -98,6 +98,8 @@ class NewJob:
         engaged_first: Recipients that reacted lately go first in their lanes.
         engaged_column: The merge column that says when; "" to go by the list.
         template: The stored template and version it was made of, as "welcome@3"; "" for none.
+        patience: For how many seconds a delivery is retried once limits of our own have let it go:
+            waiting for them puts its end off. None when the end is firm.
     """
 
     uid: str
@@ -122,6 +124,7 @@ class NewJob:
     engaged_first: bool = False
     engaged_column: str = ""
     template: str = ""
+    patience: float | None = None
 
 
 class NewDelivery(NamedTuple):
@@ -142,7 +145,11 @@ class NewDelivery(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What the scheduler and the sessions need to know of a job."""
+    """What the scheduler and the sessions need to know of a job.
+
+    `expires_at` is the end of the last of its lanes: waiting for limits of our own puts ends off,
+    where `patience` is not None (`NewJob`).
+    """
 
     id: int
     uid: str
@@ -169,6 +176,13 @@ class JobFacts:
     contact_list: str = ""
     topic: str = ""
     template: str = ""
+    patience: float | None = None
+
+    def put_off(self, until: float) -> "JobFacts":
+        """Return what it is when mail of it waits until then for limits of our own."""
+        if self.patience is None or until + self.patience <= self.expires_at:
+            return self
+        return replace(self, expires_at=until + self.patience)
 
     @property
     def pending(self) -> int:

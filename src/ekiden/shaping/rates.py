@@ -240,6 +240,10 @@ class Meter:
         last = max(self._every, key=lambda limiter: limiter.ready_at(now))
         return last.label if last.ready_at(now) > now else ""
 
+    def used_up(self, now: float) -> bool:
+        """Whether one of the scope's own rates allows no more now."""
+        return any(limiter.ready_at(now) > now for limiter in self._own.values())
+
     def state(self) -> dict[str, list[float]]:
         """Return what must be kept of the scope's own rates, by their span in seconds."""
         states = {span: limiter.state() for span, limiter in self._own.items()}

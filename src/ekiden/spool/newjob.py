@@ -20,8 +20,9 @@ class IntakeOptions:
         window: Recipients held in memory at a time; there are two windows.
         workers: Files received at the same time, besides one job directory.
         free: Less free space than this, and nothing is taken.
-        lifetime: A delivery is tried for so long after its time to be sent has come.
-        lifetimes: The same for configuration sets that have their own.
+        lifetime: A delivery is tried for so long after its time to be sent has come; waiting for
+            limits of our own does not count.
+        lifetimes: For configuration sets that have their own, and there everything counts.
         on_missing: What a merge field without value does in jobs that do not say.
         inline_css: Whether style sheets are worked into the HTML of jobs that do not say.
         features: What this installation does beyond sending: "tracking", "list". A job that asks
@@ -52,7 +53,9 @@ def new_job(name: str, loaded: Loaded, options: IntakeOptions, now: float) -> Ne
         now: UNIX seconds.
     """
     spec = loaded.spec
-    lifetime = options.lifetimes.get(spec.configuration_set, options.lifetime)
+    own = options.lifetimes.get(spec.configuration_set)
+    lifetime = options.lifetime if own is None else own
+    firm = own is not None or spec.deliver_by is not None
     expires_at = max(now, spec.send_at) + lifetime
     if spec.deliver_by is not None:
         expires_at = min(expires_at, spec.deliver_by)
@@ -81,4 +84,5 @@ def new_job(name: str, loaded: Loaded, options: IntakeOptions, now: float) -> Ne
         engaged_first=spec.engaged_first,
         engaged_column=spec.engaged_column,
         template=spec.template,
+        patience=None if firm else lifetime,
     )

@@ -237,10 +237,12 @@ class Park:
     """The lane has left memory: offer it again at `until`.
 
     With None it is drained: offer it again when its next delivery is due, which the queue knows.
+    `own` is its job when it waits for nothing but limits of our own, else 0.
     """
 
     lane_id: int
     until: float | None
+    own: int = 0
 
 
 Action = Load | Resolve | Open | Wake | Close | Refuse | Park

@@ -177,6 +177,11 @@ class Scope(Gate):
             at = max(at, self.messages.ready_at(now))
         return at
 
+    def rationed(self, now: float) -> bool:
+        """Whether a rate that we have set ourselves is used up for now."""
+        meters = (self.messages, self.connections)
+        return any(meter is not None and meter.used_up(now) for meter in meters)
+
     def closed_because(self, now: float) -> tuple[str, float] | None:
         """Return why no session may begin here now, in words, and until when; None if one may."""
         if self.until > now:
@@ -255,6 +260,12 @@ class Road(Scope):
     def cold(self) -> bool:
         """Whether a warm-up limits it."""
         return self.ramp is not None and self.ramp.cold
+
+    def rationed(self, now: float) -> bool:
+        """Whether its warm-up, or a rate that we have set ourselves, is used up for now."""
+        if self.ramp is not None and self.ramp.ready_at(now) > now:
+            return True
+        return super().rationed(now)
 
     def later(self, at: float) -> float:
         """Return when one more may come back who finds it closed until `at`.
@@ -608,6 +619,7 @@ class Work:
 
     __slots__ = (
         "gates",
+        "held_by_own",
         "held_until",
         "idle",
         "in_line",
@@ -629,7 +641,8 @@ class Work:
         self.waiting = 0  # ids in memory, not yet handed out
         self.sessions = 0  # that serve it; those told to finish are not counted
         self.idle: dict[int, Session] = {}
-        self.held_until = NEVER  # its lanes have been parked until then
+        self.held_until = NEVER  # its lanes have been parked until then,
+        self.held_by_own = False  # by nothing but limits of our own
         # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
         self.in_line = [False, False]
         self.gates: list[Gate | None] = [None, None]

@@ -8,7 +8,7 @@ let through, so a free slot is never left unused and nobody is woken in vain.
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
 from ekiden.engine.schedule.overflow import sources_of
 from ekiden.engine.schedule.parts import Gate, Path, Road, Scope, Session, Work
-from ekiden.engine.schedule.state import SUSPENDED_PARK, State
+from ekiden.engine.schedule.state import SUSPENDED_PARK, State, waits_for_own
 from ekiden.engine.schedule.turns import lane_of_rank
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
@@ -174,7 +174,8 @@ def _wait(
     # No slot will help: a time must come, or a person. Free slots of a path end a wait sooner.
     until = now + SUSPENDED_PARK if at == FOREVER and not _may_end(gate) else at
     if work.sessions == 0 and now + state.options.park_after < until < FOREVER:
-        state.park(work, gate.later(until) if isinstance(gate, Road) else until)
+        later = gate.later(until) if isinstance(gate, Road) else until
+        state.park(work, later, own=waits_for_own(work, now))
     return None
 
 

@@ -418,7 +418,7 @@ class State:
         clock = self.hours.opens_at(provider, lane.job.rank, now)
         held = max(work.held_until, clock)
         if held > now + self.options.park_after:
-            self.drop(lane, held)
+            self.drop(lane, held, own=work.held_by_own and work.held_until == held)
             return
         share = work.shares.get(lane.job.facts.id)
         if share is None:
@@ -470,8 +470,17 @@ class State:
         if lane.share is not None:
             lane.share.work.waiting += len(fresh)
 
-    def drop(self, lane: Lane, until: float | None, *, tell: bool = True) -> None:
-        """Forget a lane; what it held is safe in the queue."""
+    def drop(
+        self, lane: Lane, until: float | None, *, tell: bool = True, own: bool = False
+    ) -> None:
+        """Forget a lane; what it held is safe in the queue.
+
+        Args:
+            lane: The lane.
+            until: When it is to be offered again; None: when its next delivery is due.
+            tell: Whether the queue is told.
+            own: Whether it waits for nothing but limits of our own.
+        """
         if lane.drained:
             return
         lane.drained = True
@@ -485,13 +494,13 @@ class State:
         lane.destination.lanes.pop(lane.id, None)
         self.rest(lane.destination)
         if tell:
-            self.out.append(Park(lane.id, until))
+            self.out.append(Park(lane.id, until, lane.job.facts.id if own else 0))
 
-    def park(self, work: Work, until: float) -> None:
+    def park(self, work: Work, until: float, *, own: bool = False) -> None:
         """Let the lanes of a work that cannot move give their places to others."""
-        work.held_until = until
+        work.held_until, work.held_by_own = until, own
         for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
-            self.drop(lane, until)
+            self.drop(lane, until, own=own)
 
     def unpark(self) -> None:
         """Let what is leaving memory be offered when it is due: what held it is over."""
@@ -649,7 +658,7 @@ class State:
         gates = [gate for gate in work.gates if isinstance(gate, Scope)]
         until = min((gate.open_at(now) for gate in gates), default=now)
         if now + self.options.park_after < until < FOREVER:
-            self.park(work, until)
+            self.park(work, until, own=waits_for_own(work, now))
 
     def not_idle(self, session: Session) -> None:
         """A session is not kept waiting for work any more."""
@@ -657,6 +666,29 @@ class State:
             session.idle_until = NEVER
             self.idle.pop(session.id, None)
             session.work.idle.pop(session.id, None)
+
+
+def waits_for_own(work: Work, now: float) -> bool:
+    """Whether nothing but limits of our own keeps a work from another session.
+
+    A rate of its provider, its site, or a source that could serve it is used up, and nothing that a
+    receiver said, and no person, holds that one.
+    """
+    site = work.site
+    above = [scope for scope in (site.provider, site) if scope is not None]
+    if any(scope.until > now for scope in above):
+        return False
+    name = OTHER if site.provider is None else site.provider.name
+    for source in work.pool.sources:
+        path = site.paths.get(source.name)
+        if path is not None and (path.failures or path.refusals):
+            continue
+        ways = [one for one in (path, source.roads.get(name), source) if one is not None]
+        if any(scope.until > now for scope in ways):
+            continue
+        if any(scope.rationed(now) for scope in (*above, *ways)):
+            return True
+    return False
 
 
 def counted(scope: Scope) -> Counts:

@@ -97,6 +97,9 @@ def _lane_of_share(state: State, share: Share, session: Session | None, now: flo
         at = opens_at(lane.destination, session, now)
         if at > now:
             lanes.popleft()
+            if now + state.options.park_after < at < FOREVER and lane.destination.rationed(now):
+                state.drop(lane, at, own=True)
+                continue
             lane.destination.stuck.append(lane)
             state.set_timer(lane.destination, at)
             continue
