@@ -133,6 +133,13 @@ async def test_a_bare_cr_or_lf_is_refused(tmp_path: Path, bare: bytes) -> None:
         assert (await client.say(b"NOOP\rMAIL FROM:<>\r\n")).startswith("500")
 
 
+async def test_a_bad_command_has_one_answer(tmp_path: Path) -> None:
+    async with desk(tmp_path, ["a@example.com"]) as at, listening(at) as address:
+        client = await hello(address)
+        assert (await client.say(b"RSET \0\r\n")).startswith("500 5.5.2")
+        assert (await client.say(b"NOOP\r\n")).startswith("250")
+
+
 async def test_a_loop_is_ended_and_an_endless_message_too(tmp_path: Path) -> None:
     async with desk(tmp_path, ["a@example.com"]) as at, listening(at, size=70_000) as address:
         client = await hello(address)

@@ -28,7 +28,8 @@ from ekiden.errors import UnavailableError
 from ekiden.inbound.doors import Doors, Taker
 from ekiden.inbound.intake import Outcome
 from ekiden.inbound.meaning import outer_headers
-from ekiden.smtpd.wire import Wire, text
+from ekiden.smtpd.dialogue import Dialogue
+from ekiden.smtpd.wire import BadLineError, text
 
 _log = structlog.get_logger()
 # RFC 5321 section 4.1.2; a source route (appendix C) is accepted by nobody any more.
@@ -83,7 +84,7 @@ class Shared:
     peers: Counter[str] = field(default_factory=Counter)
 
 
-class Conversation(Wire):
+class Conversation(Dialogue):
     """One session.
 
     Args:
@@ -104,22 +105,10 @@ class Conversation(Wire):
         )
         self._shared = shared
         self._peer = ""
-        self._ehlo = False
         self._sender: bytes | None = None
         self._takers: list[tuple[str, Taker]] = []
         self._transactions = 0
-        self._known = {
-            b"EHLO": self._on_ehlo,
-            b"HELO": self._on_helo,
-            b"STARTTLS": self._on_starttls,
-            b"MAIL": self._on_mail,
-            b"RCPT": self._on_rcpt,
-            b"DATA": self._on_data,
-            b"RSET": self._on_rset,
-            b"NOOP": self._on_noop,
-            b"VRFY": self._on_vrfy,
-            b"QUIT": self._on_quit,
-        }
+        self.verbs |= {b"MAIL": self._on_mail, b"RCPT": self._on_rcpt, b"DATA": self._on_data}
 
     # --- the session ---------------------------------------------------------------------------
 
@@ -154,73 +143,29 @@ class Conversation(Wire):
 
     async def command(self, verb: bytes, argument: bytes) -> bool:
         """Answer one command."""
-        answer = self._known.get(verb)
-        if answer is None:
-            return False
         if b"\r" in argument or b"\0" in argument:
-            self.gather(b"500 5.5.2 Error: bad syntax\r\n")
-            return False
-        await answer(argument)
-        return True
+            raise BadLineError
+        return await super().command(verb, argument)
 
     # --- commands ------------------------------------------------------------------------------
 
-    async def _on_ehlo(self, argument: bytes) -> None:
-        if not argument:
-            self.gather(b"501 5.5.4 Syntax: EHLO hostname\r\n")
-            return
-        self._begin()
-        self._ehlo = True
-        lines = [self.hostname, "PIPELINING", f"SIZE {self.size_limit}", "8BITMIME", "SMTPUTF8"]
-        lines.append("ENHANCEDSTATUSCODES")
-        if self.tls_context is not None and not self.secured:
-            lines.append("STARTTLS")
-        last = len(lines) - 1
-        for place, line in enumerate(lines):
-            self.gather(f"250{' ' if place == last else '-'}{line}\r\n".encode())
-
-    async def _on_helo(self, argument: bytes) -> None:
-        if not argument:
-            self.gather(b"501 5.5.4 Syntax: HELO hostname\r\n")
-            return
-        self._begin()
-        self._ehlo = True
-        self.gather(f"250 {self.hostname}\r\n".encode())
-
-    async def _on_starttls(self, argument: bytes) -> None:
-        if self.tls_context is None or self.secured or argument:
-            self.gather(b"503 5.5.1 Error: STARTTLS is not for now\r\n")
-            return
-        self._begin()
-        self._ehlo = False  # RFC 3207 section 4.2: all knowledge of the client is discarded
-        await self.smtp_STARTTLS("")
-
-    async def _on_rset(self, _argument: bytes) -> None:
-        self._begin()
-        self.gather(b"250 2.0.0 Ok\r\n")
-
-    async def _on_noop(self, _argument: bytes) -> None:
-        self.gather(b"250 2.0.0 Ok\r\n")
-
-    async def _on_vrfy(self, _argument: bytes) -> None:
-        self.gather(b"252 2.5.2 Send some mail\r\n")  # RFC 5321 section 7.3
-
-    async def _on_quit(self, _argument: bytes) -> None:
-        self.farewell()
-        self.gather(b"221 2.0.0 Bye\r\n")
-        await self.hang_up()
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Forget the transaction that had begun."""
         self._sender = None
         self._takers = []
 
+    def extensions(self) -> list[str]:
+        """Return what EHLO offers."""
+        size = f"SIZE {self.size_limit}"
+        return ["PIPELINING", size, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+
     async def _on_mail(self, argument: bytes) -> None:
         found = _PATH.match(argument)
-        if not self._ehlo or self._sender is not None:
+        if not self.client or self._sender is not None:
             self.gather(b"503 5.5.1 Error: bad sequence of commands\r\n")
         elif found is None or argument[:1].upper() != b"F":
             self.gather(b"501 5.5.4 Syntax: MAIL FROM:<address>\r\n")
-        elif wrong := self._parameters(found.group(2) or b""):
+        elif wrong := self.parameters(found.group(2) or b""):
             self.gather(wrong)
         elif self._transactions >= limits.INBOUND_TRANSACTIONS:
             self.gather(b"421 4.7.0 Too many messages in one session\r\n")
@@ -229,19 +174,6 @@ class Conversation(Wire):
             self._transactions += 1
             self._sender = found.group(1)  # "" is a bounce's; nothing is ever sent to the others
             self.gather(b"250 2.1.0 Ok\r\n")
-
-    def _parameters(self, raw: bytes) -> bytes:
-        for parameter in raw.upper().split():
-            key, _, value = parameter.partition(b"=")
-            if key == b"SIZE" and value.isdigit() and len(value) < 20:
-                if int(value) > self.size_limit:
-                    return b"552 5.3.4 Message size exceeds fixed limit\r\n"
-            elif not (
-                (key == b"BODY" and value in {b"7BIT", b"8BITMIME"})
-                or (key == b"SMTPUTF8" and not value)
-            ):
-                return b"555 5.5.4 MAIL FROM parameter not recognized\r\n"
-        return b""
 
     async def _on_rcpt(self, argument: bytes) -> None:
         found = _PATH.match(argument)
@@ -274,7 +206,7 @@ class Conversation(Wire):
         message = await self.body()
         self._reset_timeout()
         takers = self._takers
-        self._begin()
+        self.begin()
         self.gather(await self._answer(message, takers))
 
     async def _answer(self, message: bytes | None, takers: list[tuple[str, Taker]]) -> bytes:

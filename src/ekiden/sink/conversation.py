@@ -17,7 +17,8 @@ from ekiden.sink.behaviours import Behaviour, Do, behaviour_of
 from ekiden.sink.ledger import Ledger
 from ekiden.sink.profiles import GENERIC, Profile, Profiles, reply_lines
 from ekiden.sink.record import Line, Record
-from ekiden.smtpd.wire import Wire, text
+from ekiden.smtpd.dialogue import Dialogue
+from ekiden.smtpd.wire import text
 
 # RFC 5321 section 4.1.2, leniently: Japanese carriers have addresses like a..b@docomo.ne.jp.
 _PATH: Final = re.compile(
@@ -90,7 +91,7 @@ class _Recipient:
     profile: Profile
 
 
-class Conversation(Wire):
+class Conversation(Dialogue):
     """One session with a client.
 
     Args:
@@ -99,6 +100,9 @@ class Conversation(Wire):
         hostname: The name of this address; empty for the sink's own.
         site: Whose caps are counted here; empty for the profile's name.
     """
+
+    bodies = Dialogue.bodies | {b"BINARYMIME"}
+    verified = b"252 2.0.0 Send some mail, I'll try my best\r\n"
 
     def __init__(
         self, shared: Shared, profile: Profile | None, hostname: str = "", site: str = ""
@@ -117,7 +121,6 @@ class Conversation(Wire):
         self._address_bound = profile is not None
         self._entered = False
         self._name = shared.number()
-        self._ehlo = self._tls = ""
         self._sender: str | None = None
         self._recipients: list[_Recipient] = []
         self._tried = 0  # RCPT commands of this transaction
@@ -126,18 +129,11 @@ class Conversation(Wire):
         self._chunks: list[bytes] = []
         self._chunked = 0
         self._local = self._peer = self._peer_host = ""
-        self._commands_known = {
-            b"EHLO": self._on_ehlo,
-            b"HELO": self._on_helo,
-            b"STARTTLS": self._on_starttls,
+        self.verbs |= {
             b"MAIL": self._on_mail,
             b"RCPT": self._on_rcpt,
             b"DATA": self._on_data,
             b"BDAT": self._on_bdat,
-            b"RSET": self._on_rset,
-            b"NOOP": self._on_noop,
-            b"VRFY": self._on_vrfy,
-            b"QUIT": self._on_quit,
         }
 
     # --- the session ---------------------------------------------------------------------------
@@ -192,8 +188,8 @@ class Conversation(Wire):
                 site=self._site,
                 local=self._local,
                 peer=self._peer,
-                ehlo=self._ehlo,
-                tls=self._tls,
+                ehlo=self.client,
+                tls=self.security,
                 stage="connect",
                 reply=reply,
                 open=ledger.count(provider).open,
@@ -203,60 +199,13 @@ class Conversation(Wire):
 
     # --- commands ------------------------------------------------------------------------------
 
-    async def command(self, verb: bytes, argument: bytes) -> bool:
-        """Answer one command."""
-        answer = self._commands_known.get(verb)
-        if answer is None:
-            return False
-        await answer(argument)
-        return True
-
-    async def _on_ehlo(self, argument: bytes) -> None:
-        if not argument:
-            self.gather(b"501 5.5.4 Syntax: EHLO hostname\r\n")
-            return
-        self._ehlo, self._tls = text(argument), self.secured
-        self._begin()
+    def extensions(self) -> list[str]:
+        """Return what EHLO offers: what the provider does."""
         profile = self._bound or self._shared.profiles.of("")
-        lines = [self.hostname, f"SIZE {self.size_limit}", *profile.extensions]
-        lines.append("ENHANCEDSTATUSCODES")
-        if self.tls_context is not None and not self._tls:
-            lines.append("STARTTLS")
-        self.gather(reply_lines("250 " + "\n".join(lines)))
+        return [f"SIZE {self.size_limit}", *profile.extensions, "ENHANCEDSTATUSCODES"]
 
-    async def _on_helo(self, argument: bytes) -> None:
-        if not argument:
-            self.gather(b"501 5.5.4 Syntax: HELO hostname\r\n")
-            return
-        self._ehlo = text(argument)
-        self._begin()
-        self.gather(f"250 {self.hostname}\r\n".encode())
-
-    async def _on_starttls(self, argument: bytes) -> None:
-        if self.tls_context is None or self.secured or argument:
-            self.gather(b"503 5.5.1 Error: STARTTLS is not for now\r\n")
-            return
-        self._ehlo = ""  # RFC 3207 section 4.2: all knowledge of the client is discarded
-        self._begin()
-        await self.smtp_STARTTLS("")
-
-    async def _on_rset(self, _argument: bytes) -> None:
-        self._begin()
-        self.gather(b"250 2.0.0 Ok\r\n")
-
-    async def _on_noop(self, _argument: bytes) -> None:
-        self.gather(b"250 2.0.0 Ok\r\n")
-
-    async def _on_vrfy(self, _argument: bytes) -> None:
-        self.gather(b"252 2.0.0 Send some mail, I'll try my best\r\n")
-
-    async def _on_quit(self, _argument: bytes) -> None:
-        # The session ends before the client hears of it: its next one finds the place free.
-        self.farewell()
-        self.gather(b"221 2.0.0 Bye\r\n")
-        await self.hang_up()
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Forget the transaction that had begun."""
         self._sender = None
         self._recipients = []
         self._tried = 0
@@ -264,21 +213,21 @@ class Conversation(Wire):
         self._chunked = 0
 
     async def _on_mail(self, argument: bytes) -> None:
-        if not self._ehlo:
+        if not self.client:
             self.gather(b"503 5.5.1 Error: send HELO/EHLO first\r\n")
             return
         if self._sender is not None:
             self.gather(b"503 5.5.1 Error: nested MAIL command\r\n")
             return
         profile = self._bound or self._shared.profiles.of("")
-        if profile.tls == "required" and self.tls_context is not None and not self._tls:
+        if profile.tls == "required" and self.tls_context is not None and not self.security:
             self._refuse("mail", profile.replies["tls_required"].reply)
             return
         found = _PATH.match(argument)
         if found is None or argument[:1].upper() != b"F":
             self.gather(b"501 5.5.4 Syntax: MAIL FROM:<address>\r\n")
             return
-        wrong = self._parameters(found.group(2) or b"")
+        wrong = self.parameters(found.group(2) or b"")
         if wrong:
             self.gather(wrong)
             return
@@ -289,19 +238,6 @@ class Conversation(Wire):
             await self.hang_up()
         self._sender = text(found.group(1))
         self.gather(_OK)
-
-    def _parameters(self, raw: bytes) -> bytes:
-        for parameter in raw.upper().split():
-            key, _, value = parameter.partition(b"=")
-            if key == b"SIZE" and value.isdigit():
-                if int(value) > self.size_limit:
-                    return b"552 5.3.4 Message size exceeds fixed limit\r\n"
-            elif not (
-                (key == b"BODY" and value in {b"7BIT", b"8BITMIME", b"BINARYMIME"})
-                or (key == b"SMTPUTF8" and not value)
-            ):
-                return b"555 5.5.4 MAIL FROM parameter not recognized\r\n"
-        return b""
 
     async def _on_rcpt(self, argument: bytes) -> None:
         if self._sender is None:
@@ -408,7 +344,7 @@ class Conversation(Wire):
             if self._chunked <= self.size_limit:
                 self._chunks.append(part)
         if self._sender is None or not self._recipients:
-            self._begin()
+            self.begin()
             self.gather(b"554 5.5.1 Error: no valid recipients\r\n")
         elif not last:
             self.gather(f"250 2.0.0 {int(size)} octets received\r\n".encode())
@@ -430,7 +366,7 @@ class Conversation(Wire):
             self._answer(recipients[0], words)
         else:
             await self._settle(recipients, message)
-        self._begin()
+        self.begin()
 
     async def _settle(self, recipients: list[_Recipient], message: bytes) -> None:
         # One reply speaks for all recipients: the first that refuses decides (RFC 5321 4.2.5).
@@ -526,8 +462,8 @@ class Conversation(Wire):
                 site=self._site,
                 local=self._local,
                 peer=self._peer,
-                ehlo=self._ehlo,
-                tls=self._tls,
+                ehlo=self.client,
+                tls=self.security,
                 sender=self._sender or "",
                 recipient=recipient.address if recipient else "",
                 stage=stage,

@@ -14,7 +14,7 @@ commands, HELO, NOOP, VRFY, HELP. What is replaced, and why:
   the class and clears it for everybody at each new connection.
 
 The mailbox simulator (`sink/conversation.py`) and the listener for returned mail
-(`inbound/conversation.py`) are built on it.
+(`inbound/conversation.py`) are built on it, with the commands they have in common (`dialogue`).
 """
 
 import asyncio
@@ -40,8 +40,8 @@ class HungUpError(Exception):
     """The session is over: the connection was closed by us, for the reason already recorded."""
 
 
-class BareLineFeedError(Exception):
-    """A line ended in LF without CR."""
+class BadLineError(Exception):
+    """A line that is none: it ended in LF without CR, or holds what no command may."""
 
 
 class Wire(SMTP):
@@ -164,7 +164,7 @@ class Wire(SMTP):
         """Return the next line without CRLF; sends the gathered replies if it has to be waited for.
 
         Raises:
-            BareLineFeedError: It ended in LF alone.
+            BadLineError: It ended in LF alone.
             asyncio.LimitOverrunError: It is longer than the read-ahead.
         """
         # StreamReader has no public way to ask whether a whole line is there; aiosmtpd looks at the
@@ -173,7 +173,7 @@ class Wire(SMTP):
             await self.flush()
         line: bytes = await self._reader.readuntil(b"\n")
         if not line.endswith(b"\r\n"):
-            raise BareLineFeedError
+            raise BadLineError
         return line[:-2]
 
     async def body(self) -> bytes | None:
@@ -243,7 +243,7 @@ class Wire(SMTP):
                     self.gather(_TOO_LONG)
                 else:
                     understood = await self._dispatch(line)
-            except BareLineFeedError:
+            except BadLineError:
                 self.gather(_BAD_SYNTAX)
             except asyncio.LimitOverrunError:
                 self.gather(_TOO_LONG)
@@ -269,7 +269,11 @@ class Wire(SMTP):
         raise NotImplementedError
 
     async def command(self, verb: bytes, argument: bytes) -> bool:
-        """Answer one command; false when it is not known."""
+        """Answer one command; false when it is not known.
+
+        Raises:
+            BadLineError: It holds what no command may.
+        """
         raise NotImplementedError
 
     def farewell(self) -> None:
