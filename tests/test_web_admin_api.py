@@ -226,6 +226,7 @@ def test_every_request_has_an_operation() -> None:
         "forecast.jobs",
         "forecast.lanes",
         "forecast.memory",
+        "forecast.volumes",
     }  # what `ekiden plan` reckons with
     served = {one.request.method for one in OPERATIONS}
     assert served == REQUESTS.keys() - apart, "a row in web/admin/operations.py is missing"

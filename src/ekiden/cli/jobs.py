@@ -146,6 +146,7 @@ def _ask_and_show(config: ConfigPath, request: "Question[JobView]", *, as_json: 
         "deliver by": moment(view.deliver_by),
         "expires": moment(view.expires_at),
         "forecast": view.forecast or "-",
+        "volume": "; ".join(view.volume) or "as usual",
         "recipients": count(view.total),
         "refused rows": count(view.refused),
         "duplicates": count(view.duplicates),

@@ -144,6 +144,8 @@ def _show(found: "Forecast") -> None:
     print_table(columns, rows, empty="the job has no recipients")
     _draw(found)
     note(f"{found.job}: {found.words}")
+    for words in found.volume:
+        note(f"{found.job}: {words}")
     if found.assumed:
         note(
             f"{found.assumed:,} destinations were not looked up: they are taken for what their"

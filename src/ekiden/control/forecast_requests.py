@@ -56,6 +56,12 @@ class KeptStates(Listing[KeptState], frozen=True):
     method: ClassVar[str] = "forecast.memory"
 
 
+class SentByDay(Question[dict[str, str]], frozen=True):
+    """What each source sent by day: JSON by its name (`queue.memory.Kind.VOLUME`)."""
+
+    method: ClassVar[str] = "forecast.volumes"
+
+
 FORECAST_REQUESTS: dict[str, type[Any]] = {
-    kind.method: kind for kind in (WaitingJobs, WaitingLanes, KeptStates)
+    kind.method: kind for kind in (WaitingJobs, WaitingLanes, KeptStates, SentByDay)
 }

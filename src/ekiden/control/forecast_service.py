@@ -29,11 +29,14 @@ class ForecastAnswers:
 
     def questions(self) -> dict[type, Callable[[Any], Awaitable[Any]]]:
         """Return what answers each question."""
-        return {asked.WaitingJobs: self._jobs}
+        return {asked.WaitingJobs: self._jobs, asked.SentByDay: self._volumes}
 
     def listings(self) -> dict[type, Callable[[Any], AsyncIterator[Any]]]:
         """Return what answers each listing."""
         return {asked.WaitingLanes: self._lanes, asked.KeptStates: self._memory}
+
+    async def _volumes(self, _: asked.SentByDay) -> dict[str, str]:
+        return await self._queue.remembered(Kind.VOLUME)
 
     async def _jobs(self, _: asked.WaitingJobs) -> list[asked.WaitingJob]:
         return [_waiting(job) for job in await self._queue.jobs() if _sends(job)]

@@ -94,6 +94,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""  # name and version, such as "welcome@3"
     forecast: str = ""  # when it will be done, in words; "" while nothing is known
     ends_at: float | None = None  # when all of it is expected to be final
+    volume: tuple[str, ...] = ()  # how far it departs from what its sources usually send
 
 
 class BacklogView(msgspec.Struct, frozen=True, kw_only=True):

@@ -256,10 +256,12 @@ class Control:
         return [self._job_view(job) for job in found]
 
     async def _show_job(self, request: requests.ShowJob) -> requests.JobView:
-        return self._job_view(await self._queue.job(request.job))
+        job = await self._queue.job(request.job)
+        return self._job_view(job, await self._queue.jumps(job.id))
 
-    def _job_view(self, job: JobFacts) -> requests.JobView:
-        return job_view(job, self._live.forecast(job.id)) if self._live else job_view(job)
+    def _job_view(self, job: JobFacts, volume: Sequence[str] = ()) -> requests.JobView:
+        forecast = self._live.forecast(job.id) if self._live else ("", None)
+        return job_view(job, forecast, volume)
 
     async def _pause_job(self, request: requests.PauseJob) -> requests.JobView:
         job = await self._queue.job(request.job)

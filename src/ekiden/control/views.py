@@ -1,16 +1,23 @@
 """The queue's own types as the views that commands get."""
 
+from collections.abc import Sequence
+
 from ekiden.control.requests import AttemptView, DeliveryView, JobView, SuppressionView
 from ekiden.lists.suppression import Suppression
 from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts, State
 
 
-def job_view(job: JobFacts, forecast: tuple[str, float | None] = ("", None)) -> JobView:
+def job_view(
+    job: JobFacts,
+    forecast: tuple[str, float | None] = ("", None),
+    volume: Sequence[str] = (),
+) -> JobView:
     """Return a job as commands see it.
 
     Args:
         job: Its facts.
         forecast: When it will be done: in words, and the time.
+        volume: How far it departs from what its sources usually send, in words.
     """
     return JobView(
         id=job.id,
@@ -35,6 +42,7 @@ def job_view(job: JobFacts, forecast: tuple[str, float | None] = ("", None)) -> 
         template=job.template,
         forecast=forecast[0],
         ends_at=forecast[1],
+        volume=tuple(volume),
     )
 
 

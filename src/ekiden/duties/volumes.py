@@ -1,5 +1,8 @@
 """What each source sends in a day, kept for a month; a job that departs from it is pointed out.
 
+It is told when the job comes in (the log, an alert event) and stands in its result and in `ekiden
+job show`; before, `ekiden submit` and `ekiden plan` say the same (`forecast.steady`).
+
 Counted are messages that were handed to a receiver, whatever it answered: that is what it sees.
 """
 
@@ -16,7 +19,7 @@ from ekiden.errors import UnavailableError
 from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts, Settlement
 from ekiden.queue.queue import Queue
-from ekiden.shaping.volume import DAYS, Jump, day_of, jump
+from ekiden.shaping.volume import DAYS, Jump, day_of, jumps
 
 _log = structlog.get_logger()
 EVERY: Final = 30.0  # seconds between writings
@@ -47,6 +50,7 @@ class Volumes:
         self._counts: dict[str, Counter[int]] = {}
         self._moved: set[str] = set()
         self._notices: list[tuple[int, str]] = []
+        self._found: dict[str, str] = {}  # by job, for its result; not written yet
         self._wake = asyncio.Event()
 
     async def recall(self) -> None:
@@ -65,19 +69,12 @@ class Volumes:
     def opened(self, job: JobFacts) -> list[Jump]:
         """Point out a job that departs far from what its sources usually send."""
         mine = [one.name for one in self._sources() if job.pool in one.pools]
-        if not mine:
-            return []
-        share = job.total // len(mine)
-        today = day_of(self._now())
-        found = [
-            one
-            for name in mine
-            if (one := jump(name, share, self._counts.get(name, {}), today)) is not None
-        ]
+        found = jumps(job.total, mine, self._counts, day_of(self._now()))
         for one in found:
             _log.warning("a jump in volume", job=job.name, detail=str(one))
             self._notices.append((job.id, f"volume: {one}"))
         if found:
+            self._found[str(job.id)] = msgspec.json.encode([str(one) for one in found]).decode()
             self._wake.set()
         return found
 
@@ -97,6 +94,11 @@ class Volumes:
 
     async def save(self) -> None:
         """Write them now."""
+        if self._found:
+            found = dict(self._found)
+            await self._queue.remember(Kind.JUMP, found, self._now())
+            for job_id in found:
+                del self._found[job_id]
         while self._notices:
             job, detail = self._notices[0]
             await self._queue.notice(f"job:{job}", detail, self._now(), job)

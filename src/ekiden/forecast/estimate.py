@@ -31,6 +31,7 @@ from ekiden.engine.sites import MxHost, Site
 from ekiden.forecast.coarse import STEPS, Lot, lots, weight_for
 from ekiden.forecast.model import Facts, Finish, Forecast, Load
 from ekiden.forecast.simulate import Course, Simulation, Timing
+from ekiden.forecast.steady import unusual
 from ekiden.forecast.words import sentence
 from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts, JobState, Priority
@@ -85,6 +86,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
         reach=REACH,
         coarse=weight,
         assumed=sum(1 for name in load.lanes if name not in facts.sites),
+        volume=unusual(config, load.pool, load.total, facts.memory.get(Kind.VOLUME, {}), facts.now),
     )
     return msgspec.structs.replace(made, words=sentence(made))
 

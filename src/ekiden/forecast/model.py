@@ -114,6 +114,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         words: All that in a sentence.
         coarse: Messages that one step of the simulation stands for.
         assumed: Destinations whose receivers were not looked up but told by their names.
+        volume: How far it departs from what its sources usually send, in words.
     """
 
     job: str
@@ -128,6 +129,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
     coarse: int = 1
     assumed: int = 0
+    volume: tuple[str, ...] = ()
 
     @property
     def late(self) -> bool:

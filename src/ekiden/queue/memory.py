@@ -30,6 +30,7 @@ class Kind(StrEnum):
     FORECAST = "forecast"  # what was said of a job with a deadline when it came in
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
     VOLUME = "volume"  # what a source sent by day
+    JUMP = "jump"  # how far a job departs from what its sources usually send, in words
     REACTION = "reaction"  # what is done for a while about what a receiver said
 
 
@@ -39,6 +40,7 @@ FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.HOURS: 90 * _DAY,
     Kind.VOLUME: 60 * _DAY,
     Kind.FORECAST: 90 * _DAY,
+    Kind.JUMP: 90 * _DAY,
     Kind.COUNT: 2 * _DAY,  # no rate is over more than a day
 }
 
@@ -78,6 +80,11 @@ class Memory(Part):
         """Return what was foreseen of a job with a deadline when it came in; None if nothing."""
         rows = await self._db.read(sql("memory_of"), (Kind.FORECAST, str(job_id)))
         return None if not rows else msgspec.json.decode(rows[0][0], type=dict[str, Any])
+
+    async def jumps(self, job_id: int) -> list[str]:
+        """Return how far a job departs from what its sources usually send; [] if it does not."""
+        rows = await self._db.read(sql("memory_of"), (Kind.JUMP, str(job_id)))
+        return [] if not rows else msgspec.json.decode(rows[0][0], type=list[str])
 
     async def came_back(self) -> dict[str, tuple[int, int]]:
         """Return the bounces and complaints that ever came later, by road."""

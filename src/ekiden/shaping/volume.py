@@ -6,7 +6,7 @@ spikes", support.google.com/mail/answer/81126). So a jump is pointed out before 
 is held back for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,3 +75,19 @@ def jump(source: str, messages: int, counts: Mapping[int, int], today: int) -> J
         return None
     days = -(-messages // max(1, int(_JUMP * usual)))
     return Jump(source, messages, usual, days)
+
+
+def jumps(
+    messages: int, sources: Sequence[str], counts: Mapping[str, Mapping[int, int]], today: int
+) -> list[Jump]:
+    """Return how far a job departs from what each of its sources usually sends.
+
+    Args:
+        messages: Of the whole job; its sources share them evenly.
+        sources: Those of its pool.
+        counts: What each source sent by day.
+        today: The present day.
+    """
+    share = messages // max(1, len(sources))
+    found = [jump(name, share, counts.get(name, {}), today) for name in sources]
+    return [one for one in found if one is not None]

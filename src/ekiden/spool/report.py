@@ -49,6 +49,9 @@ class EndedJobs(Protocol):
     async def verdict(self, job_id: int) -> dict[str, Any] | None:
         """What was foreseen of a job with a deadline when it came in."""
 
+    async def jumps(self, job_id: int) -> list[str]:
+        """How far a job departs from what its sources usually send."""
+
     async def mark_done(self, job_id: int, now: float) -> JobFacts:
         """The result is written."""
 
@@ -175,7 +178,9 @@ class Reporter:
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        result = _result(job, tally, self._clock(), await self._queue.verdict(job.id))
+        foreseen = _forecast(job, await self._queue.verdict(job.id))
+        told = {"forecast": foreseen, "volume": await self._queue.jumps(job.id)}
+        result = _result(job, tally, self._clock(), told)
         await asyncio.to_thread(self._finish, temporary, name, job, result)
 
     def _begin(self, temporary: str, name: str, tally: _Tally) -> int:
@@ -241,9 +246,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _result(
-    job: JobFacts, tally: _Tally, now: float, verdict: dict[str, Any] | None
-) -> dict[str, Any]:
+def _result(job: JobFacts, tally: _Tally, now: float, told: dict[str, Any]) -> dict[str, Any]:
     fates = {state.value: job.counts.get(state, 0) for state in State if state.final}
     rows = job.total + job.refused + job.duplicates
     delivered = fates[State.DELIVERED.value]
@@ -276,7 +279,7 @@ def _result(
             "bounced": round(fates[State.BOUNCED.value] / job.total, 6) if job.total else 0.0,
             "per_second": round(delivered / spent, 3) if spent > 0 else None,
         },
-        "forecast": _forecast(job, verdict),
+        **told,  # when it came in
         "failures": [_failure(one, rows) for one in worst],
         "report": stem(job.spool_name) + REPORT,
     }

@@ -1,0 +1,35 @@
+"""How far a job departs from what its sources usually send, before it is submitted.
+
+The same judgement as the daemon's when the job comes in (`duties.volumes`), from the same counts.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ekiden import settings
+from ekiden.config import Config
+from ekiden.shaping.volume import day_of, jumps, mean
+
+
+def unusual(
+    config: Config, pool: str, messages: int, kept: Mapping[str, str], now: float
+) -> tuple[str, ...]:
+    """Return what is to be said of a job's volume; () if it is as usual.
+
+    Args:
+        config: Its sources.
+        pool: The job's.
+        messages: Of the job.
+        kept: What each source sent by day, as JSON (`queue.memory.Kind.VOLUME`).
+        now: UNIX seconds.
+    """
+    sources = [one.name for one in settings.source_facts(config) if pool in one.pools]
+    counts = {name: msgspec.json.decode(text, type=dict[int, int]) for name, text in kept.items()}
+    return tuple(str(one) for one in jumps(messages, sources, counts, day_of(now)))
+
+
+def known(kept: Mapping[str, str], now: float) -> bool:
+    """Whether of any source enough is known to call a volume unusual."""
+    every = (msgspec.json.decode(text, type=dict[int, int]) for text in kept.values())
+    return any(mean(counts, day_of(now)) is not None for counts in every)
