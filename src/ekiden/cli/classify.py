@@ -16,6 +16,9 @@ from ekiden.errors import EkidenError, NotFoundError
 
 # A reply is at most 32 KiB; a line longer than this is none, and is not read whole.
 _LINE_CAP = 1024 * 1024
+Rules = Annotated[
+    list[Path] | None, typer.Option(help="A rule file that comes before the shipped ones.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,9 +39,7 @@ def classify(  # noqa: PLR0917 - typer passes options by name
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Objects from standard input, one a line.")
     ] = False,
-    rules: Annotated[
-        list[Path] | None, typer.Option(help="A rule file that comes before the shipped ones.")
-    ] = None,
+    rules: Rules = None,
 ) -> None:
     """Say what a reply means and what follows from it."""
     from ekiden.bounce.classify import Classifier  # noqa: PLC0415 - help must not wait for it
@@ -66,9 +67,7 @@ def report(
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="One object a line for each mail.")
     ] = False,
-    rules: Annotated[
-        list[Path] | None, typer.Option(help="A rule file that comes before the shipped ones.")
-    ] = None,
+    rules: Rules = None,
 ) -> None:
     """Say what returned mails are, and what they say about whom."""
     from ekiden.bounce.classify import Classifier  # noqa: PLC0415 - help must not wait for them

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     from ekiden.cli.access import Access
     from ekiden.cli.contact_files import Row
-    from ekiden.lists.model import Consent, Contact, Imported, NewContact
+    from ekiden.lists.model import Consent, Contact, NewContact
 
-WINDOW: Final = 100_000  # contacts sorted at a time: those of a batch then lie on few pages
-BATCH: Final = 2000  # contacts per request, and so many bytes at most (control.wire.LINE_BYTES):
-BATCH_BYTES: Final = 1_000_000
 TOLD_MOST: Final = 1000  # wrong rows that are named
 
 Address = Annotated[str, typer.Argument(help="The address.", show_default=False)]
@@ -44,6 +41,10 @@ Form = Annotated[
 ]
 At = Annotated[str, typer.Option("--at", help="When (ISO 8601); else now.", show_default=False)]
 Ip = Annotated[str, typer.Option("--ip", help="From which address.", show_default=False)]
+Mailed = Annotated[
+    str | None,
+    typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
+]
 Format = Annotated[
     str, typer.Option("--format", help="csv or jsonl; else by the name.", show_default=False)
 ]
@@ -71,10 +72,7 @@ def list_(
         str, typer.Argument(help="Part of the address, or a glob such as *@example.com.")
     ] = "",
     *,
-    mailed: Annotated[
-        str | None,
-        typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
-    ] = None,
+    mailed: Mailed = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 1000,
     config: ConfigPath = None,
     as_json: AsJson = False,
@@ -276,10 +274,7 @@ def export(
     name: List,
     file: Annotated[Path | None, typer.Argument(help="The file; else standard output.")] = None,
     kind: Format = "",
-    mailed: Annotated[
-        str | None,
-        typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
-    ] = None,
+    mailed: Mailed = None,
     config: ConfigPath = None,
 ) -> None:
     """Write a list as CSV or JSON Lines that import takes back."""
@@ -455,9 +450,10 @@ def _send(
 ) -> None:
     """Add contacts in batches, and tell what became of them."""
     from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
+    from ekiden.cli.contact_batches import pour  # noqa: PLC0415
 
     done = with_access(
-        config, lambda there: _pour(there, name, contacts, wrong, overwrite=overwrite), create=True
+        config, lambda there: pour(there, name, contacts, wrong, overwrite=overwrite), create=True
     )
     refused = [*wrong, *done.refused]
     if as_json:
@@ -478,68 +474,3 @@ def _send(
         print_facts({what: count(number) for what, number in figures.items()})
     if refused:
         raise typer.Exit(1)
-
-
-async def _pour(
-    there: "Access",
-    name: str,
-    contacts: "Iterator[NewContact]",
-    wrong: list[str],
-    *,
-    overwrite: bool,
-) -> "Imported":
-    """Send batch after batch, each while the next one is being read."""
-    import asyncio  # noqa: PLC0415 - as above
-
-    from ekiden.control.list_requests import AddContacts  # noqa: PLC0415
-    from ekiden.lists.model import Imported  # noqa: PLC0415
-
-    figures: dict[str, int] = {}
-    refused: list[str] = []
-    batches = _batches(contacts, wrong)
-    batch = await asyncio.to_thread(next, batches, None)
-    while batch is not None:
-        following = asyncio.create_task(asyncio.to_thread(next, batches, None))
-        try:
-            answer = await there.ask(
-                AddContacts(contact_list=name, contacts=batch, overwrite=overwrite)
-            )
-        finally:
-            await asyncio.wait([following])
-        for what in ("added", "updated", "kept_out", "erased", "missing_consent"):
-            figures[what] = figures.get(what, 0) + getattr(answer, what)
-        refused += answer.refused
-        batch = following.result()
-    return Imported(**figures, refused=tuple(refused))
-
-
-def _batches(
-    contacts: "Iterator[NewContact]", wrong: list[str]
-) -> "Iterator[tuple[NewContact, ...]]":
-    """Yield requests' worth of contacts, sorted within a window."""
-    from itertools import islice  # noqa: PLC0415 - as above
-
-    while window := list(islice(contacts, WINDOW)):
-        window.sort(key=_key)
-        for start in range(0, len(window), BATCH):
-            yield from _fitting(tuple(window[start : start + BATCH]), wrong)
-
-
-def _fitting(
-    batch: "tuple[NewContact, ...]", wrong: list[str]
-) -> "Iterator[tuple[NewContact, ...]]":
-    """Yield a batch in pieces that a request holds; a contact that none holds is named."""
-    import msgspec  # noqa: PLC0415 - as above
-
-    if len(msgspec.json.encode(batch)) <= BATCH_BYTES:
-        yield batch
-    elif len(batch) == 1:
-        wrong.append(f"{batch[0].address[:100]}: there is too much about this address")
-    else:
-        half = len(batch) // 2
-        yield from _fitting(batch[:half], wrong)
-        yield from _fitting(batch[half:], wrong)
-
-
-def _key(one: "NewContact") -> str:
-    return one.address.casefold()

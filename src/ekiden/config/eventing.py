@@ -1,7 +1,7 @@
 """The sections about events: the log, and the destinations that are sent them as they happen."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -225,25 +225,7 @@ class Events(
     types: Annotated[
         tuple[EventType, ...],
         Key("The types of events that are written.", why="Drop those that nobody reads."),
-    ] = (
-        "accepted",
-        "delivered",
-        "deferred",
-        "bounced",
-        "expired",
-        "suppressed",
-        "cancelled",
-        "in_doubt",
-        "held",
-        "rendering_failure",
-        "rejected",
-        "complaint",
-        "open",
-        "click",
-        "unsubscribe",
-        "subscription",
-        "alert",
-    )
+    ] = get_args(EventType)
     rotate: Annotated[
         int,
         Key(

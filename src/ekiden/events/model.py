@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ekiden.queue.model import AcceptedRow, Attempt, AttemptRecord, JobFacts, State
+from ekiden.queue.model import NOT_TRIED, AcceptedRow, AttemptRecord, JobFacts, State
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import COMPLAINT, REPORTED, Notice
 from ekiden.smtp.reply import Reply
@@ -99,21 +99,6 @@ _TYPES: Final = {
     State.SUPPRESSED: EventType.SUPPRESSED,
     State.CANCELLED: EventType.CANCELLED,
 }
-
-
-_NOT_TRIED: Final = Attempt(
-    at=0.0,
-    seconds=0.0,
-    source="",
-    site="",
-    host="",
-    stage="",
-    code=0,
-    reply="",
-    klass="",
-    rule="",
-    outcome="",
-)
 
 
 def stamp(at: float) -> str:
@@ -207,7 +192,7 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         raise ValueError(f"history row {record.seq}: {record.fate} is not a fate")
     if kind is EventType.DEFERRED and record.in_doubt:
         kind = EventType.IN_DOUBT
-    attempt = record.attempt or _NOT_TRIED
+    attempt = record.attempt or NOT_TRIED
     outcome = attempt.outcome
     if outcome == COMPLAINT:
         kind = EventType.COMPLAINT

@@ -18,7 +18,7 @@ What is made for every delivery is a `Struct`: built in C, and not walked by the
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -239,6 +239,22 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     outcome: str  # accepted, rejected, broke, in_doubt
     tls: str = ""
     size: int = 0
+
+
+# For what has a fate and no try behind it.
+NOT_TRIED: Final = Attempt(
+    at=0.0,
+    seconds=0.0,
+    source="",
+    site="",
+    host="",
+    stage="",
+    code=0,
+    reply="",
+    klass="",
+    rule="",
+    outcome="",
+)
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):

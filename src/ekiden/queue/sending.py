@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from msgspec.structs import replace
 
 from ekiden.queue.model import (
-    Attempt,
+    NOT_TRIED,
     Claimed,
     ClaimResult,
     JobState,
@@ -35,17 +35,11 @@ from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
 _ERASED: Final = "erased"  # as lists.model.Refusal has it
-_CRASHED: Final = Attempt(
-    at=0.0,
-    seconds=0.0,
-    source="",
-    site="",
-    host="",
+_CRASHED: Final = replace(
+    NOT_TRIED,
     stage="body",
-    code=0,
     reply="the process ended while this was being sent; it may have arrived",
     klass="in_doubt",
-    rule="",
     outcome="in_doubt",
 )
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ekiden.queue.model import Attempt, JobState, Settlement, State
+from ekiden.queue.model import NOT_TRIED, JobState, Settlement, State
 from ekiden.queue.moves import Moves
 from ekiden.queue.part import sql
 from ekiden.queue.rows import (
@@ -21,19 +21,6 @@ from ekiden.queue.rows import (
 from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
-_NOTHING: Final = Attempt(
-    at=0.0,
-    seconds=0.0,
-    source="",
-    site="",
-    host="",
-    stage="",
-    code=0,
-    reply="",
-    klass="",
-    rule="",
-    outcome="",
-)
 _DAY_MS: Final = 86_400_000
 
 
@@ -91,7 +78,7 @@ class Results:
             *(id_, settlement.claimed.lease, state, due_at),
             *(number - settlement.undo_attempt, doubts + settlement.in_doubt, finished_at, seq),
         ]
-        tried = settlement.attempt or _NOTHING
+        tried = settlement.attempt or NOT_TRIED
         attempt = [
             *(seq, id_, last, number, state, due_at),
             *(int(settlement.attempt is not None), int(settlement.in_doubt)),
