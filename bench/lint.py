@@ -1,11 +1,15 @@
 """What lint finds and what it should not: faults found, false alarms, and its speed.
 
-    python -m bench.lint [--verbose] [DIRECTORY...]
+    python -m bench.lint [--verbose] [--public CACHE] [DIRECTORY...]
 
 A hundred sound newsletters and the broken mails of `tests/mails.py` are looked at. A DIRECTORY adds
 foreign material: its `.html` files are sent as newsletters, each as it is and then broken in ways
 of which lint must find every one; its `.eml` and `.txt` files are read as mails, with what is found
 told by code. Findings in foreign newsletters are for a person to judge: `--verbose` prints them.
+
+`--public` does that with the letters of `bench.letters`, which are fetched into CACHE. There a
+second opinion (`bench.opinion`) is asked for every rule that it can judge, and `FALSE_ALARMS` holds
+what a person who looked at each finding calls false: figures by rule.
 """
 
 import argparse
@@ -18,11 +22,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from bench.letters import mails as public_mails
+from bench.letters import pages as public_pages
+from bench.opinion import JUDGED, second_opinion
 from ekiden.errors import EkidenError
 from ekiden.message.compile import compile_content
 from ekiden.message.content import Content
-from ekiden.message.lint.check import lint
-from ekiden.message.lint.model import Finding, Severity
+from ekiden.message.lint.check import lint, looks_bulk
+from ekiden.message.lint.model import Finding, Purpose, Severity
 from ekiden.message.rendered import Marks, Recipient
 from mails import DATE, FIELDS, broken, newsletters
 
@@ -59,6 +66,17 @@ DONE = {
     "unsubscribe-one-click": (b"List-Unsubscribe=One-Click", b"One-Click"),
     "subject-missing": (b"Subject: ", b"X-Subject: "),
     "bare-lf": (b"\r\n\r\n", b"\r\n\n\r\n"),
+}
+
+# What is not asked of a mail to one person.
+UNASKED = {"unsubscribe-header", "unsubscribe-body"}
+# Findings in public letters that a person calls false: the code, and how the names of the letters
+# begin, with the reason.
+FALSE_ALARMS = {
+    ("excessive", "bogofilter good"): "a name with spaces between its letters, in a signature",
+    ("image-only", "mailgen"): "a frame whose paragraphs the program adds",
+    ("image-only", "@directus/api"): "a frame whose paragraphs another file adds",
+    ("image-cid", "n8n"): "the program attaches the image",
 }
 
 
@@ -143,12 +161,61 @@ def foreign(folder: Path, *, verbose: bool) -> None:
         print("  " + ", ".join(f"{code} {count}" for code, count in told.most_common()))
 
 
+def is_false(code: str, name: str) -> bool:
+    """Whether a person called a finding in a public letter false."""
+    return any(code == known and name.startswith(start) for known, start in FALSE_ALARMS)
+
+
+def judged(letters: Iterable[tuple[str, bytes, Purpose]], *, verbose: bool) -> None:
+    """Count findings by rule, those called false, and where a second opinion differs."""
+    told: Counter[str] = Counter()
+    false: Counter[str] = Counter()
+    alone: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
+    count = 0
+    for name, raw, purpose in letters:
+        count += 1
+        findings = alarms(lint(raw, None, purpose))
+        codes = {one.code for one in findings}
+        other = second_opinion(raw) - (set() if purpose.bulk else UNASKED)
+        told.update(codes)
+        false.update(code for code in codes if is_false(code, name))
+        alone.update((codes & JUDGED) - other)
+        missed.update(other - codes)
+        for one in findings if verbose else ():
+            print(f"  {name}: {one.severity.value} {one.code} {one.where}: {one.what}")
+    print(f"  {count} looked at; by how many of them:")
+    print(f"  {'':24} told  called false  second opinion: not so  not told")
+    for code in sorted(told.keys() | missed.keys(), key=lambda code: -told[code]):
+        second = f"{alone[code]:22} {missed[code]:9}" if code in JUDGED else f"{'-':>22} {'-':>9}"
+        print(f"  {code:24} {told[code]:4} {false[code]:13} {second}")
+
+
+def public(cache: Path, *, verbose: bool) -> None:
+    """Letters from package registries."""
+    pages = [(name, html, message(html)) for name, html in public_pages(cache)]
+    print("public letters, sent as newsletters")
+    judged(((name, raw, Purpose()) for name, _, raw in pages), verbose=verbose)
+    tried = hit = 0
+    for _, html, raw in pages:
+        for code, bad in spoiled(html, raw):
+            tried += 1
+            hit += code in {one.code for one in lint(bad)}
+    print(f"  broken {tried} times, found {hit}")
+    print("public mails, bulk where they say so")
+    mails = public_mails(cache)
+    judged(((name, raw, Purpose(bulk=looks_bulk(raw))) for name, raw in mails), verbose=verbose)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("directories", nargs="*", type=Path)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--public", type=Path, metavar="CACHE")
     given = parser.parse_args()
     own(verbose=given.verbose)
+    if given.public is not None:
+        public(given.public, verbose=given.verbose)
     for folder in given.directories:
         foreign(folder, verbose=given.verbose)
 

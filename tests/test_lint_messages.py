@@ -63,6 +63,18 @@ def test_a_forwarded_mail_is_something_to_read() -> None:
         assert "no-body" not in codes(forwarded.encode())
 
 
+def test_a_sealed_mail_is_something_to_read() -> None:
+    head = "From: a@example.com\nTo: b@example.com\nMIME-Version: 1.0\n"
+    smime = "Content-Type: application/pkcs7-mime; name=smime.p7m\n\nMIAGCSqGSIb3\n"
+    openpgp = (
+        'Content-Type: multipart/encrypted; boundary=b; protocol="application/pgp-encrypted"\n\n'
+        "--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n"
+        "--b\nContent-Type: application/octet-stream\n\nhF4DR2b udXyHrYBK\n--b--\n"
+    )
+    for sealed in (smime, openpgp):
+        assert "no-body" not in codes(f"{head}{sealed}".encode())
+
+
 def test_a_large_message() -> None:
     assert "message-large" in codes(GOOD.encode() + b"x" * 26_000_000)
 

@@ -92,9 +92,19 @@ def check_content(root: Part, body: Body, found: Found) -> None:
                 found.add("excessive", body.text_name or body.html_name, f"{what}: {quoted(line)}.")
 
 
+_SEALED: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+
+
 def _is_readable(part: Part) -> bool:
-    """Whether a part that is no body can be read all the same: a file of text, a forwarded mail."""
-    return part.type.startswith(("text/", "message/")) and bool(part.body.strip())
+    """Whether a part that is no body can be read all the same.
+
+    A file of text, a forwarded mail, or what only the recipient's key opens: S/MIME (RFC 8551
+    section 3.2) and OpenPGP (RFC 3156 section 4).
+    """
+    if part.type == "multipart/encrypted":
+        return bool(part.children)
+    readable = part.type.startswith(("text/", "message/")) or part.type in _SEALED
+    return readable and bool(part.body.strip())
 
 
 def _check_left(root: Part, body: Body, found: Found) -> None:
