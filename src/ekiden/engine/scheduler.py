@@ -17,8 +17,9 @@ What it promises, at every instant:
    probed by one session; a path in trouble keeps neither slots nor lanes from others.
 5. Memory is bounded by the options, whatever the queue holds: it keeps windows of lanes.
 
-How it is built is told in `schedule/parts` (the things), `schedule/state` (their consistency),
-`schedule/turns` (whose turn) and `schedule/slots` (which session); docs/scheduling.md has the tour.
+How it is built is told in `schedule/gates`, `ways` and `works` (the things), `places`, `lines` and
+`state` (their consistency), `turns` (whose turn) and `slots` (which session); docs/scheduling.md
+has the tour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,11 +44,12 @@ from ekiden.engine.schedule.facts import (
     SourceFacts,
     Take,
 )
-from ekiden.engine.schedule.parts import Destination, Jitter, Job, Lane, Session, Site
 from ekiden.engine.schedule.reacting import Reacting
 from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
+from ekiden.engine.schedule.ways import Site
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Lane, Session
 from ekiden.queue.model import JobFacts, LaneFacts, Priority, Waiting
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Hours, HoursOptions

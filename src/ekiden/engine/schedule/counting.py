@@ -9,8 +9,9 @@ process is up again. `Scheduler.counting` is its face.
 from collections.abc import Iterator, Mapping
 
 from ekiden.engine.schedule.facts import Counts
-from ekiden.engine.schedule.parts import Scope
-from ekiden.engine.schedule.state import State, counted, recount
+from ekiden.engine.schedule.gates import Scope
+from ekiden.engine.schedule.places import counted, recount
+from ekiden.engine.schedule.state import State
 
 
 class Counting:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.parts import Destination, Job, Lane, Path, Scope, Site, Source
+from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.ways import Path, Site, Source
+from ekiden.engine.schedule.works import Destination, Job, Lane
 from ekiden.queue.model import JobState
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER

@@ -9,8 +9,9 @@ sending hours end, do not wait for a cold source.
 
 from zlib import crc32
 
-from ekiden.engine.schedule.parts import Road, Session, Source, Work
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.ways import Road, Source
+from ekiden.engine.schedule.works import Session, Work
 from ekiden.shaping.ramps import OTHER
 
 COUNT_AGAIN = 5.0  # seconds for which a count of what waits serves

@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
-from ekiden.engine.schedule.parts import Path, Road, Scope, Site
+from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.ways import Path, Road, Site
 from ekiden.shaping import reactions
 from ekiden.shaping.caps import Rate
 from ekiden.shaping.ramps import OTHER

@@ -6,10 +6,12 @@ let through, so a free slot is never left unused and nobody is woken in vain.
 """
 
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
+from ekiden.engine.schedule.gates import Gate, Scope
 from ekiden.engine.schedule.overflow import sources_of
-from ekiden.engine.schedule.parts import Gate, Path, Road, Scope, Session, Work
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State, waits_for_own
 from ekiden.engine.schedule.turns import lane_of_rank
+from ekiden.engine.schedule.ways import Path, Road
+from ekiden.engine.schedule.works import Session, Work
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 

@@ -1,70 +1,38 @@
 """Everything the scheduler knows, and the moves that keep it consistent.
 
-The invariant behind every move here: *whatever could go out is in a line, or at a gate that will
-put it back*. A lane is in its share's line, or stuck at its destination; a share in its work's
-ring, or stuck at its job; a work in the engine's line, at a gate, or served by its sessions. Timers
-carry gates whose opening is a matter of time; the end of a session opens those that were full.
+Three storeys: `places` (what has a name), `lines` (who stands where, and when it is looked at
+again), and here the lanes, the hand and the sessions. The invariant behind every move is told in
+`lines`.
 """
 
-import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
+from collections.abc import Iterable
 from typing import Final
 
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Action,
-    Counts,
     Item,
-    Learned,
     Park,
-    RoadLearned,
     SchedulerOptions,
-    SourceFacts,
 )
-from ekiden.engine.schedule.parts import (
-    Destination,
-    Gate,
-    Jitter,
-    Job,
-    Lane,
-    Line,
-    Path,
-    Pool,
-    Road,
-    Scope,
-    Session,
-    Share,
-    Site,
-    Source,
-    Work,
-)
+from ekiden.engine.schedule.gates import Scope
+from ekiden.engine.schedule.lines import Lines
+from ekiden.engine.schedule.ways import Path
+from ekiden.engine.schedule.works import Destination, Jitter, Lane, Session, Share, Work
 from ekiden.queue.model import JobFacts, Waiting
-from ekiden.shaping.caps import NO_CAPS, Caps
-from ekiden.shaping.hours import Hours
-from ekiden.shaping.ramps import OTHER, Ramps
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 
 SUSPENDED_PARK: Final = 300.0  # seconds after which a lane that is held without end asks again
 
 
-class State:
-    """The scheduler's memory. See `parts` for what each thing is."""
+class State(Lines):
+    """The scheduler's memory. See `gates`, `ways` and `works` for what each thing is."""
 
     def __init__(self, options: SchedulerOptions, jitter: Jitter) -> None:
-        self.options = options
-        self.jitter = jitter
-        self.engine = Scope("engine", "", options.caps, options.bulk_turns)
-        self.line = Line(options.bulk_turns)
-        self.jobs: dict[int, Job] = {}
+        super().__init__(options, jitter)
         self.lanes: dict[int, Lane] = {}
-        self.destinations: dict[str, Destination] = {}
-        self.resting: OrderedDict[str, Destination] = OrderedDict()  # resolved, without lanes
-        self.sites: dict[str, Site] = {}
-        self.providers: dict[str, Scope] = {}
-        self.sources: dict[str, Source] = {}
-        self.pools: dict[str, Pool] = {}
         self.sessions: dict[int, Session] = {}
         self.idle: OrderedDict[int, Session] = OrderedDict()
         self.hand: dict[int, tuple[Lane, Session | None, float]] = {}
@@ -76,337 +44,20 @@ class State:
         self.probes = 0
         self.pressed = False  # messages wait to be made: more sessions to a site help nobody
         self.held_back: set[tuple[Work, int]] = set()  # who had wanted another one meanwhile
-        self.short_until = NEVER  # works had to wait for the engine's slots lately
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
-        self.suspensions: dict[str, tuple[float, str]] = {}
-        self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
-        self.ramps: Ramps | None = None  # all warm-ups
-        self.hours = Hours()
         self.backlog: dict[str, int] = {}  # bulk that waits, by provider, as of backlog_at
         self.backlog_at = NEVER
-        self.roads_learned: dict[str, RoadLearned] = {}  # of roads not in memory
-        self.counts: OrderedDict[str, Counts] = OrderedDict()  # of scopes not in memory
-        self.unsaved: dict[str, Counts] = {}  # of which, those that nobody has written down
         self.trouble: OrderedDict[str, tuple[float, str]] = OrderedDict()  # not found: until, why
         self.out: deque[Action] = deque()
         self.loads: dict[int, Lane] = {}
-        self.unresolved: deque[Destination] = deque()
-        self.made_path: Callable[[Path], None] = lambda _: None
-        self._timers: list[tuple[float, int, Gate | Job]] = []
-        self._ticket = 0
-        self.set_sources(options.sources)
 
-    # --- Sources --------------------------------------------------------------------------------
-
-    def set_sources(self, facts: Iterable[SourceFacts]) -> None:
-        """Take over the sources; those that are gone begin no more sessions."""
-        turns = self.options.bulk_turns
-        for pool in self.pools.values():
-            pool.sources.clear()
-        for fact in facts:
-            source = self.sources.get(fact.name)
-            if source is None:
-                source = Source(fact.name, fact.caps, fact.path_caps, turns)
-                self.sources[fact.name] = source
-            self.set_caps(source, fact.caps)
-            source.path_caps = fact.path_caps
-            source.pools = [self.pool(name) for name in fact.pools]
-            for pool in source.pools:
-                pool.sources.append(source)
-        for site in self.sites.values():
-            for path in site.paths.values():
-                path.set_caps(path.source.path_caps)
-
-    def set_caps(self, scope: Scope, caps: Caps) -> None:
-        """Give a scope its caps, and what was counted of its hours and days before."""
-        scope.set_caps(caps)
-        self._find_counts(scope)
-
-    def _find_counts(self, scope: Scope) -> None:
-        if self.counts and (scope.messages or scope.connections):
-            kept = self.counts.pop(scope.key, None)
-            if kept is not None:
-                recount(scope, kept)
-
-    def pool(self, name: str) -> Pool:
-        """Return the pool of that name; one that no source serves holds what is sent to it."""
-        found = self.pools.get(name)
-        if found is None:
-            found = self.pools[name] = Pool(name, self.options.bulk_turns)
-        return found
-
-    # --- Places -----------------------------------------------------------------------------------
-
-    def destination(self, name: str) -> Destination:
-        """Return the destination, new ones asking to be resolved."""
-        found = self.destinations.get(name)
-        if found is None:
-            found = self.destinations[name] = Destination(name, self.options.bulk_turns)
-            self._suspend_by_name(found)
-        self.resting.pop(name, None)
-        return found
-
-    def site(self, name: str, provider: str) -> Site:
-        """Return the site; its provider is that of the latest answer."""
-        family = self.provider(provider) if provider else None
-        found = self.sites.get(name)
-        if found is None:
-            options = self.options
-            found = self.sites[name] = Site(name, NO_CAPS, family, options.bulk_turns)
-            self._suspend_by_name(found)
-        if not found.works:
-            found.provider = family
-        return found
-
-    def provider(self, name: str) -> Scope:
-        """Return the provider."""
-        found = self.providers.get(name)
-        if found is None:
-            found = Scope("provider", name, NO_CAPS, self.options.bulk_turns)
-            self.providers[name] = found
-            self._suspend_by_name(found)
-        return found
-
-    def path(self, source: Source, site: Site) -> Path:
-        """Return the path, with what was learned of it before."""
-        found = site.paths.get(source.name)
-        if found is None:
-            options = self.options
-            waits = (options.failing, options.slowing, options.blocking)
-            learning = (options.window, options.speed)
-            found = Path(source, site, learning, waits, options.bulk_turns)
-            self._find_counts(found)
-            learned = self.learned.pop(found.name, None)
-            if learned is not None:
-                found.restore(learned)
-            site.paths[source.name] = found
-            self.made_path(found)
-        return found
-
-    def road(self, source: Source, site: Site) -> Road:
-        """Return the road from a source to a site's provider."""
-        return self.road_to(source, OTHER if site.provider is None else site.provider.name)
-
-    def road_to(self, source: Source, provider: str) -> Road:
-        """Return the road, with what was learned of it before."""
-        found = source.roads.get(provider)
-        if found is None:
-            options = self.options
-            found = Road(source.name, provider, options.blocking, options.bulk_turns)
-            source.roads[provider] = found
-            learned = self.roads_learned.pop(found.name, None)
-            if learned is not None:
-                found.refusals = learned.refusals
-                found.suspend(learned.until, learned.reason)
-            ramp = None if self.ramps is None else self.ramps.of(source.name, provider)
-            if ramp is not None:
-                found.warm_up(ramp)
-        return found
-
-    def work(self, site: Site, pool: Pool) -> Work:
-        """Return the work of that site and pool."""
-        found = site.works.get(pool.name)
-        if found is None:
-            found = site.works[pool.name] = Work(site, pool)
-        return found
-
-    def rest(self, destination: Destination) -> None:
-        """Remember a destination without lanes for a while; forget the one unused the longest."""
-        if destination.lanes or destination.sessions or destination.asked:
-            return
-        if destination.site is None or destination.dead is not None:
-            self.destinations.pop(destination.name, None)
-            self._keep_counts(destination)
-            return
-        self.resting[destination.name] = destination
-        self.resting.move_to_end(destination.name)
-        while len(self.resting) > self.options.resolved_max:
-            _, oldest = self.resting.popitem(last=False)
-            self.destinations.pop(oldest.name, None)
-            self._keep_counts(oldest)
-            self.leave_site(oldest)
-
-    def leave_site(self, destination: Destination) -> None:
-        """Take a destination off its site; a site without any is forgotten, its lessons kept."""
-        site, destination.site = destination.site, None
-        if site is None:
-            return
-        site.destinations -= 1
-        self._forget_site(site)
-
-    def _forget_site(self, site: Site) -> None:
-        if site.destinations or site.sessions:
-            return
-        self.sites.pop(site.name, None)
-        self._keep_counts(site)
-        for path in site.paths.values():
-            self._keep_counts(path)
-            self.learned[path.name] = path.state()
-        while len(self.learned) > self.options.resolved_max:
-            self.learned.popitem(last=False)
-
-    def _keep_counts(self, scope: Scope) -> None:
-        """Remember what a scope that is forgotten has counted of its hours and days."""
-        counts = counted(scope)
-        if not counts:
-            return
-        self.counts[scope.key] = self.unsaved[scope.key] = counts
-        while len(self.counts) > self.options.resolved_max:
-            self.counts.popitem(last=False)
-
-    # --- Suspensions ------------------------------------------------------------------------------
-
-    def _suspend_by_name(self, scope: Scope) -> None:
-        for pattern, (until, reason) in self.suspensions.items():
-            if fnmatchcase(scope.name, pattern):
-                scope.until, scope.reason = until, reason
-
-    def scopes_named(self, pattern: str) -> list[Scope]:
-        """Return the destinations, sites and providers whose name matches."""
-        every: list[dict[str, Scope]] = [{**self.destinations}, {**self.sites}, self.providers]
-        return [
-            scope for kind in every for scope in kind.values() if fnmatchcase(scope.name, pattern)
-        ]
-
-    # --- Lines ------------------------------------------------------------------------------------
-
-    def lane_in_line(self, lane: Lane) -> None:
-        """Let a lane with ids stand in line, and with it its share and its work."""
-        share = lane.share
-        if share is None or lane.drained or not lane.items:
-            return
-        if not lane.in_line:
-            lane.in_line = True
-            share.lanes.append(lane)
-        self.share_in_line(share)
-
-    def share_in_line(self, share: Share) -> None:
-        """Let a share stand in its work's ring, and its work in the engine's line."""
-        if not share.in_line and share.lanes:
-            share.in_line = True
-            share.work.rings[share.rank].append(share)
-        self.work_in_line(share.work, share.rank)
-
-    def work_in_line(self, work: Work, rank: int) -> None:
-        """Let a work stand in the engine's line for its mail of that rank, once."""
-        if not work.in_line[rank] and work.rings[rank]:
-            work.in_line[rank] = True
-            work.gates[rank] = None
-            self.line.push(work, rank)
-
-    def work_at_gate(self, work: Work, rank: int, gate: Gate, at: float) -> None:
-        """Let a work wait at a gate, which will be looked at again at `at` at the latest."""
-        work.in_line[rank] = True
-        work.gates[rank] = gate
-        gate.queue(work, rank)
-        self.set_timer(gate, at)
-
-    def poke(self, gate: Gate, now: float) -> None:
-        """Let the first in line at an open gate through; the one after it when that has moved."""
-        if not gate.waiters:
-            return
-        at = gate.open_at(now)
-        if at <= now:
-            self._through(gate.waiters)
-        else:
-            self.set_timer(gate, at)
-
-    def poke_all(self, gate: Gate) -> None:
-        """Let all in line at a gate through, to look for themselves."""
-        while gate.waiters:
-            self._through(gate.waiters)
-
-    def _through(self, waiters: Line) -> None:
-        work, rank = waiters.pop()
-        work.gates[rank] = None
-        self.line.push(work, rank)
-
-    def poke_source(self, source: Source, now: float) -> None:
-        """Let one through that wants this source, or would take it in place of another."""
-        if source.waiters:
-            self.poke(source, now)
-            return
-        for pool in source.pools:
-            for other in pool.sources:
-                if other.waiters:
-                    self._through(other.waiters)
-                    return
-
-    def poke_road(self, road: Road, now: float) -> None:
-        """Let one through that wants this road, or would take it in place of another's."""
-        if road.waiters:
-            self.poke(road, now)
-            return
-        for pool in self.sources[road.source].pools:
-            for source in pool.sources:
-                other = source.roads.get(road.provider)
-                if other is not None and other.waiters:
-                    self._through(other.waiters)
-                    return
-
-    def unstick_destination(self, destination: Destination) -> None:
-        """Put the lanes that waited for a destination back in line."""
-        stuck, destination.stuck = destination.stuck, []
-        for lane in stuck:
-            lane.in_line = False
-            self.lane_in_line(lane)
-
-    def unstick_job(self, job: Job) -> None:
-        """Put the shares that waited for a job back in line."""
-        stuck, job.stuck = job.stuck, []
-        for share in stuck:
-            share.in_line = False
-            self.share_in_line(share)
-
-    # --- Timers -----------------------------------------------------------------------------------
-
-    def set_timer(self, gate: Gate | Job, at: float) -> None:
-        """Look at a gate at `at`, unless it will be looked at before that."""
-        if at < gate.timer:
-            gate.timer = at
-            self._ticket += 1
-            heapq.heappush(self._timers, (at, self._ticket, gate))
-
-    def next_timer(self) -> float:
-        """Return the time of the first timer."""
-        timers = self._timers
-        while timers and timers[0][2].timer != timers[0][0]:
-            heapq.heappop(timers)
-        return timers[0][0] if timers else FOREVER
-
-    def fire_timers(self, now: float) -> None:
-        """Look at every gate whose time has come."""
-        while self.next_timer() <= now:
-            _, _, gate = heapq.heappop(self._timers)
-            gate.timer = FOREVER
-            match gate:
-                case Job():
-                    self.unstick_job(gate)
-                case Destination():
-                    self.wake_destination(gate, now)
-                case Site():
-                    self.poke_all(gate)
-                case Source():
-                    self.poke_source(gate, now)
-                case Road():
-                    self.poke_road(gate, now)
-                case _:
-                    self.poke(gate, now)
-
-    def wake_destination(self, destination: Destination, now: float) -> None:
-        """Look again at a destination: its caps, and whether its site must be found again."""
-        self.unstick_destination(destination)
-        if destination.lanes and destination.stale_at <= now and not destination.asked:
-            destination.asked = True
-            self.unresolved.append(destination)
+    # --- Lanes ------------------------------------------------------------------------------------
 
     def delay_of(self, facts: JobFacts) -> float:
         """Return how far the scheduled start of a job is put off: bulk only."""
         if facts.priority == 0:
             return 0.0
         return self.hours.delay(facts.uid, facts.created_at, facts.send_at, facts.deliver_by)
-
-    # --- Lanes ------------------------------------------------------------------------------------
 
     def attach(self, lane: Lane, now: float) -> None:
         """Give a lane its place at the site of its destination, unless nothing moves there."""
@@ -689,20 +340,3 @@ def waits_for_own(work: Work, now: float) -> bool:
         if any(scope.rationed(now) for scope in (*above, *ways)):
             return True
     return False
-
-
-def counted(scope: Scope) -> Counts:
-    """Return what a scope has counted, if it has a rate per hour or day; else nothing."""
-    meters = (("messages", scope.messages), ("connections", scope.connections))
-    return {
-        what: state
-        for what, meter in meters
-        if meter is not None and meter.budgeted and (state := meter.state())
-    }
-
-
-def recount(scope: Scope, counts: Counts) -> None:
-    """Let a scope continue from what it had counted."""
-    for what, meter in (("messages", scope.messages), ("connections", scope.connections)):
-        if meter is not None and what in counts:
-            meter.restore(counts[what])

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.parts import Destination, Job, Lane, Session, Share, Work
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.works import Destination, Job, Lane, Session, Share, Work
 
 LOOKED_AT: Final = 64  # lanes of a job among which a cold source looks for the most engaged
 

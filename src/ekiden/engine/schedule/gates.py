@@ -1,0 +1,189 @@
+"""What holds work back: lines in which works take turns, gates where they wait, scopes that count.
+
+A work that cannot move steps out of its line and waits at the gate that holds it, which puts it
+back when a slot is free or the time has come: so nobody ever scans. A `Scope` is a gate with caps;
+everything that has caps is one: engine, source, provider, road, site, path, destination.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ekiden.engine.schedule.facts import FOREVER
+from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.rates import Limit, Meter
+from ekiden.shaping.window import NEVER
+
+if TYPE_CHECKING:  # a work knows the gate where it stands, a gate the works
+    from ekiden.engine.schedule.works import Work
+
+
+class Line:
+    """Works in turn: transactional passes bulk, and bulk gets one turn in `bulk_turns`."""
+
+    __slots__ = ("_bulk_turns", "_queues", "_turn")
+
+    def __init__(self, bulk_turns: int) -> None:
+        self._queues: tuple[deque[Work], deque[Work]] = (deque(), deque())
+        self._bulk_turns = bulk_turns
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._queues[0]) + len(self._queues[1])
+
+    def push(self, work: "Work", rank: int) -> None:
+        """Let `work` stand in line on behalf of its mail of that rank."""
+        self._queues[rank].append(work)
+
+    def pop(self) -> "tuple[Work, int]":
+        """Return whose turn it is, and for which rank."""
+        urgent, bulk = self._queues
+        if urgent and (not bulk or self._turn < self._bulk_turns - 1):
+            self._turn += bool(bulk)
+            return urgent.popleft(), 0
+        self._turn = 0
+        return bulk.popleft(), 1
+
+
+class Gate:
+    """Where works wait until a slot is free or a time has come."""
+
+    __slots__ = ("bulk_turns", "name", "timer", "turned_away", "waiters")
+
+    def __init__(self, name: str, bulk_turns: int) -> None:
+        self.name = name
+        self.bulk_turns = bulk_turns
+        self.waiters: Line | None = None  # made for the first to wait: most gates see nobody
+        self.timer = FOREVER  # when it will be looked at again, if nothing happens before
+        self.turned_away = 0  # works told to come back later, since the line was last short
+
+    def queue(self, work: "Work", rank: int) -> int:
+        """Let a work wait here; return how many wait."""
+        if self.waiters is None:
+            self.waiters = Line(self.bulk_turns)
+        self.waiters.push(work, rank)
+        return len(self.waiters)
+
+    def open_at(self, now: float) -> float:  # noqa: ARG002  for those that override it
+        """Return when one more session may begin: FOREVER while only another's end can help."""
+        return FOREVER
+
+
+class Scope(Gate):
+    """A gate with caps: the engine, a source, a provider, a road, a site, a destination, a path."""
+
+    __slots__ = (
+        "caps",
+        "connections",
+        "extra",
+        "layer",
+        "leaving",
+        "messages",
+        "reason",
+        "sessions",
+        "squeezed",
+        "until",
+    )
+
+    def __init__(self, layer: str, name: str, caps: Caps, bulk_turns: int) -> None:
+        super().__init__(name, bulk_turns)
+        self.layer = layer
+        self.sessions = 0
+        self.leaving = 0  # of these, the ones that have been told to finish
+        self.until = NEVER  # suspended until then
+        self.reason = ""
+        self.caps = NO_CAPS
+        self.messages: Meter | None = None
+        self.connections: Meter | None = None
+        self.extra: dict[str, Limit] | None = None  # beside the rates, by who set them
+        self.squeezed: dict[str, int] | None = None  # caps on sessions beside its own, likewise
+        self.set_caps(caps)
+
+    def set_caps(self, caps: Caps) -> None:
+        """Take over new caps; what was counted over a span goes on counting."""
+        if caps is self.caps or caps == self.caps:
+            return
+        if caps.messages != self.caps.messages:
+            self._renew_messages(caps)
+        if caps.connections != self.caps.connections:
+            self.connections = _renewed(self.connections, Meter.of(caps.connections))
+        self.caps = caps
+
+    def limit_messages(self, owner: str, limiter: Limit | None) -> None:
+        """Let a limit of somebody else's hold beside the rates, or no longer.
+
+        Args:
+            owner: Who sets it ("warm-up"): one limit each, the latest.
+            limiter: The limit, which its owner keeps across restarts; None to take it away.
+        """
+        extra = {key: one for key, one in (self.extra or {}).items() if key != owner}
+        if limiter is not None:
+            extra[owner] = limiter
+        self.extra = extra or None
+        self._renew_messages(self.caps)
+
+    def squeeze(self, owner: str, sessions: int | None) -> None:
+        """Let a cap on sessions of somebody else's hold beside the own one, or no longer."""
+        squeezed = {key: one for key, one in (self.squeezed or {}).items() if key != owner}
+        if sessions is not None:
+            squeezed[owner] = sessions
+        self.squeezed = squeezed or None
+
+    @property
+    def most(self) -> int | None:
+        """The most sessions it may have now; None for no cap."""
+        own = self.caps.sessions
+        if self.squeezed is None:
+            return own
+        least = min(self.squeezed.values())
+        return least if own is None else min(own, least)
+
+    def _renew_messages(self, caps: Caps) -> None:
+        extra = tuple(self.extra.values()) if self.extra else ()
+        self.messages = _renewed(self.messages, Meter.of(caps.messages, extra))
+
+    @property
+    def key(self) -> str:
+        """What its counts are kept under."""
+        return f"{self.layer} {self.name}".strip()
+
+    def full(self) -> bool:
+        """Whether its cap on sessions is reached."""
+        most = self.most
+        return most is not None and self.sessions >= most
+
+    def open_at(self, now: float) -> float:
+        """Return when one more session may begin here."""
+        if self.full():
+            return FOREVER
+        at = max(self.until, now)
+        if self.connections is not None:
+            at = max(at, self.connections.ready_at(now))
+        if self.messages is not None:
+            at = max(at, self.messages.ready_at(now))
+        return at
+
+    def rationed(self, now: float) -> bool:
+        """Whether a rate that we have set ourselves is used up for now."""
+        meters = (self.messages, self.connections)
+        return any(meter is not None and meter.used_up(now) for meter in meters)
+
+    def closed_because(self, now: float) -> tuple[str, float] | None:
+        """Return why no session may begin here now, in words, and until when; None if one may."""
+        if self.until > now:
+            return self.reason, self.until
+        if self.full():
+            return f"{self.sessions} of {self.most} sessions of {self}", FOREVER
+        for meter, what in ((self.connections, "connections"), (self.messages, "messages")):
+            if meter is not None and (at := meter.ready_at(now)) > now:
+                return f"{what} of {self} are limited to {meter.binding(now)}", at
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.layer} {self.name}".strip()
+
+
+def _renewed(old: Meter | None, new: Meter | None) -> Meter | None:
+    if old is not None and new is not None:
+        new.restore(old.state())
+        new.moved = old.moved
+    return new

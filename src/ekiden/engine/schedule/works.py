@@ -1,0 +1,242 @@
+"""What waits, and who carries it: destinations, jobs, and the tree of waiting work.
+
+```
+Line (turn order) -> Work (site, pool) -> Share (job in that work) -> Lane -> ids
+                       |                                                |
+                       Site -> Provider                                 Destination
+```
+
+A work, a share and a lane stand in line at the level above exactly while they have something to
+offer; whatever cannot move steps out of line and waits at what holds it: a gate, a destination, a
+job. A `Session` serves one work on one path.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from ekiden.engine.schedule.facts import FOREVER
+from ekiden.engine.schedule.gates import Gate, Scope
+from ekiden.engine.schedule.ways import Path, Pool, Road, Site
+from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
+from ekiden.shaping.caps import NO_CAPS
+from ekiden.shaping.window import NEVER
+from ekiden.smtp.outcome import Outcome
+
+
+class Destination(Scope):
+    """A recipient domain: its lanes, and the site it was found at."""
+
+    __slots__ = ("asked", "dead", "lanes", "site", "stale_at", "stuck")
+
+    def __init__(self, name: str, bulk_turns: int) -> None:
+        super().__init__("destination", name, NO_CAPS, bulk_turns)
+        self.site: Site | None = None
+        self.dead: Outcome | None = None
+        self.asked = False  # a Resolve is out
+        self.stale_at = NEVER  # the answer's end of life
+        self.lanes: dict[int, Lane] = {}
+        self.stuck: list[Lane] = []  # lanes waiting for this destination's own caps
+
+
+class Job:
+    """One submission: when it may send, and its lanes."""
+
+    __slots__ = (
+        "delay",
+        "facts",
+        "from_at",
+        "lanes",
+        "paced_until",
+        "rank",
+        "sent",
+        "stuck",
+        "timer",
+    )
+
+    def __init__(self, facts: JobFacts) -> None:
+        self.facts = facts
+        self.rank = 0 if facts.priority == 0 else 1
+        self.lanes: dict[int, Lane] = {}
+        self.stuck: list[Share] = []  # shares waiting for this job's time
+        self.sent = 0  # in the present round of its pace
+        self.paced_until = NEVER
+        self.from_at = facts.send_at  # not before; the later of send_at and the pace
+        self.delay = 0.0  # seconds by which a scheduled start is put off
+        self.timer = FOREVER
+
+    def change(self, facts: JobFacts, delay: float) -> None:
+        """Take over new facts, and how far its scheduled start is put off."""
+        if facts.pace != self.facts.pace:
+            self.sent, self.paced_until = 0, NEVER
+        self.facts = facts
+        self.delay = delay
+        self.rank = 0 if facts.priority == 0 else 1
+        self.from_at = max(self.begins_at, self.paced_until)
+
+    @property
+    def begins_at(self) -> float:
+        """When it begins at the earliest."""
+        return self.facts.send_at + self.delay
+
+    def open(self) -> bool:
+        """Whether people want it sent at all."""
+        return self.facts.state is JobState.OPEN
+
+    def spend(self, now: float) -> None:
+        """Count one handed out against the pace: at most N, then wait T."""
+        pace = self.facts.pace
+        if pace is None:
+            return
+        self.sent += 1
+        if self.sent >= pace.messages:
+            self.sent = 0
+            self.paced_until = now + pace.seconds
+            self.from_at = max(self.begins_at, self.paced_until)
+
+
+class Lane:
+    """One job's deliveries to one destination: a window of due ids, in order."""
+
+    __slots__ = (
+        "after_due",
+        "after_id",
+        "ahead",
+        "destination",
+        "drained",
+        "hand",
+        "id",
+        "in_line",
+        "items",
+        "job",
+        "loading",
+        "more",
+        "quota",
+        "share",
+    )
+
+    def __init__(self, facts: LaneFacts, job: Job, destination: Destination, quota: int) -> None:
+        self.id = facts.id
+        self.job = job
+        self.destination = destination
+        self.items: deque[Waiting] = deque()
+        self.more = True  # the queue holds due ids beyond the window
+        self.loading = False
+        self.hand = 0  # of its ids, those that are handed out
+        self.ahead = facts.ready  # ids that the queue held ready, less those handed out; about
+        self.quota = quota
+        self.after_due, self.after_id = 0.0, 0
+        self.share: Share | None = None
+        self.in_line = False  # in its share, or in its destination's `stuck`
+        self.drained = False  # it has left memory
+
+
+class Share:
+    """One job's part of a work: its lanes in turn."""
+
+    __slots__ = ("in_line", "job", "lanes", "members", "rank", "work")
+
+    def __init__(self, job: Job, work: "Work") -> None:
+        self.job = job
+        self.work = work
+        self.rank = job.rank
+        self.members: dict[int, Lane] = {}
+        self.lanes: deque[Lane] = deque()  # the members in line, and some that have left
+        self.in_line = False  # in its work, or in its job's `stuck`
+
+
+class Work:
+    """What waits for one site and may leave from one pool."""
+
+    __slots__ = (
+        "gates",
+        "held_by_own",
+        "held_until",
+        "idle",
+        "in_line",
+        "pool",
+        "rings",
+        "sessions",
+        "shares",
+        "site",
+        "turn",
+        "waiting",
+    )
+
+    def __init__(self, site: Site, pool: Pool) -> None:
+        self.site = site
+        self.pool = pool
+        self.shares: dict[int, Share] = {}  # by job
+        self.rings: tuple[deque[Share], deque[Share]] = (deque(), deque())  # by rank
+        self.turn = 0
+        self.waiting = 0  # ids in memory, not yet handed out
+        self.sessions = 0  # that serve it; those told to finish are not counted
+        self.idle: dict[int, Session] = {}
+        self.held_until = NEVER  # its lanes have been parked until then,
+        self.held_by_own = False  # by nothing but limits of our own
+        # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
+        self.in_line = [False, False]
+        self.gates: list[Gate | None] = [None, None]
+
+    def standing_at(self, gate: Gate | None) -> int:
+        """Return how many places this work has in that line itself."""
+        return sum(
+            standing and where is gate
+            for standing, where in zip(self.in_line, self.gates, strict=True)
+        )
+
+
+class Session:
+    """One SMTP connection, from the decision to open it to its end."""
+
+    __slots__ = (
+        "begun_at",
+        "cut",
+        "destination",
+        "destinations",
+        "finishing",
+        "good",
+        "hand",
+        "id",
+        "idle_until",
+        "most",
+        "open",
+        "path",
+        "probe",
+        "road",
+        "scopes",
+        "served_at",
+        "taken",
+        "work",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        work: Work,
+        path: Path,
+        *,
+        road: Road,
+        scopes: tuple[Scope, ...],
+        now: float,
+    ) -> None:
+        self.id = number
+        self.work = work
+        self.path = path
+        self.road = road
+        self.scopes = scopes  # whose caps on messages apply, destinations apart
+        self.begun_at = now
+        self.most = 1_000_000  # messages on this connection
+        self.taken = 0
+        self.hand = 0  # handed out, not yet settled or returned
+        self.destination: Destination | None = None  # the latest
+        self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
+        self.open = False
+        self.good = 0  # transactions on it that went well
+        self.cut = False  # the latest one did not, so that an end now would be the receiver's
+        self.probe = False  # of a path that failed or drags
+        self.finishing = ""
+        self.idle_until = NEVER
+        self.served_at = NEVER  # its latest result, or when it was ready for the first
+
+
+Jitter = Callable[[], float]
