@@ -18,27 +18,22 @@ What it promises, at every instant:
 5. Memory is bounded by the options, whatever the queue holds: it keeps windows of lanes.
 
 How it is built is told in `schedule/gates`, `ways` and `works` (the things), `places`, `lines` and
-`state` (their consistency), `turns` (whose turn) and `slots` (which session); docs/scheduling.md
-has the tour.
+`state` (their consistency), `loading` and `resolving` (lanes and sites come in), `turns` (whose
+turn), `serving` (when a session ends or waits) and `slots` (which session to open);
+docs/scheduling.md has the tour.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ekiden.engine.schedule import coarse, explain, overflow, slots
+from ekiden.engine.schedule import coarse, explain, loading, resolving, serving, slots
 from ekiden.engine.schedule.counting import Counting
 from ekiden.engine.schedule.facts import (
-    FOREVER,
     Action,
     Answer,
     Finish,
-    Idle,
     Item,
     Learned,
-    Load,
-    Park,
-    Refuse,
-    Resolve,
     SchedulerOptions,
     SiteFacts,
     SourceFacts,
@@ -49,15 +44,13 @@ from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
 from ekiden.engine.schedule.ways import Site
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Lane, Session
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Session
 from ekiden.queue.model import JobFacts, LaneFacts, Priority, Waiting
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Hours, HoursOptions
 from ekiden.shaping.window import NEVER, Lesson
 
-REFUSE_AT_ONCE: Final = 200  # ids of a dead destination in one `Refuse`
 SHORT_FOR: Final = 10.0  # seconds for which slots count as short after somebody had to wait
-RESOLVE_AGAIN: Final = 30.0  # the least seconds that an answer serves, whatever its life
 
 
 def _middle() -> float:
@@ -118,16 +111,7 @@ class Scheduler:
 
         What is known serves until the new answer is there.
         """
-        state = self._state
-        state.trouble.clear()
-        state.unpark()
-        for site in state.sites.values():
-            for work in site.works.values():
-                work.held_until = NEVER
-            state.poke_all(site)
-        for destination in state.destinations.values():
-            destination.stale_at = min(destination.stale_at, now)
-            state.wake_destination(destination, now)
+        resolving.again(self._state, now)
 
     def found(self) -> list[tuple[str, str]]:
         """Return the destinations in memory whose site is known, each with that site's name."""
@@ -237,41 +221,7 @@ class Scheduler:
             False when there is no room: offer no more until `lane_room` says so. True otherwise,
             also when the lane is here already or its job must not send.
         """
-        state = self._state
-        if facts.id in state.lanes:
-            return True
-        job = state.jobs.get(facts.job_id)
-        if job is None or not job.open() or job.facts.expires_at <= now:
-            return True
-        if len(state.lanes) >= state.options.lanes_max:
-            state.crowded_until = now + state.options.park_after
-            return False
-        held = self._held_until(job, facts.destination, now)
-        if held > now + state.options.park_after:
-            state.out.append(Park(facts.id, held))
-            return True
-        lane = self._new_lane(facts, job, now)
-        state.attach(lane, now)
-        state.want_load(lane)
-        return True
-
-    def _held_until(self, job: Job, name: str, now: float) -> float:
-        """Return the time before which there is no use in holding a lane."""
-        state = self._state
-        destination = state.destinations.get(name)
-        suspended = NEVER if destination is None else destination.until
-        not_found = state.trouble.get(name, (NEVER, ""))[0]
-        return max(job.begins_at, not_found, min(suspended, now + SUSPENDED_PARK))
-
-    def _new_lane(self, facts: LaneFacts, job: Job, now: float) -> Lane:
-        state = self._state
-        destination = state.destination(facts.destination)
-        lane = Lane(facts, job, destination, state.options.lane_first)
-        state.lanes[lane.id] = job.lanes[lane.id] = destination.lanes[lane.id] = lane
-        if not destination.asked and destination.stale_at <= now:
-            destination.asked = True
-            state.unresolved.append(destination)
-        return lane
+        return loading.offered(self._state, facts, now)
 
     def loaded(self, lane_id: int, items: Sequence[Waiting], more: bool, now: float) -> None:  # noqa: FBT001  the last two are never literals
         """Take ids of a lane that are due, as read after the cursor of its `Load`.
@@ -282,170 +232,24 @@ class Scheduler:
             more: Whether more that is due follows the last of them.
             now: UNIX seconds.
         """
-        state = self._state
-        state.requested -= state.requests.pop(lane_id, 0)
-        lane = state.lanes.get(lane_id)
-        if lane is None:
-            return
-        lane.loading = False
-        due = [item for item in items if item.due_at <= now]
-        lane.more = more and len(due) == len(items)
-        if lane.after_id and state.waiting < state.options.waiting_max // 2:
-            lane.quota = min(lane.quota * 2, state.options.lane_most)  # it drains: read further
-        if items:
-            lane.after_due, lane.after_id = items[-1].due_at, items[-1].id
-        state.add(lane, due)
-        self._refuse_dead(lane, now)
-        if lane.items:
-            state.lane_in_line(lane)
-        state.want_load(lane)
-        self._drop_if_drained(lane)
-
-    def _drop_if_drained(self, lane: Lane) -> None:
-        # Not before its last id is settled: only then does the queue know when it is due again.
-        if not (lane.items or lane.more or lane.loading or lane.hand):
-            self._state.drop(lane, None)
-
-    def _refuse_dead(self, lane: Lane, now: float) -> None:
-        """Hand out everything of a lane that can never be delivered, to be refused."""
-        state = self._state
-        destination = lane.destination
-        outcome = destination.dead
-        if outcome is None:
-            return
-        while lane.items and not lane.drained:
-            many = min(len(lane.items), REFUSE_AT_ONCE)
-            items = tuple(state.hand_out(lane, None, now) for _ in range(many))
-            state.out.append(Refuse(destination.name, items, outcome))
+        loading.loaded(self._state, lane_id, items, more, now)
 
     def returned(self, lane_id: int, items: Sequence[Item], now: float) -> None:
         """Take back ids that were handed out and not tried; they are `ready` in the queue.
 
         Ids that must not come back (suppressed, taken by another lease) are `settled` instead.
         """
-        state = self._state
-        back: list[Waiting] = []
-        for item in items:
-            held = state.put_down(item.id)
-            if held is None:
-                continue
-            self._refund(held, now)
-            back.append(Waiting(item.id, item.due_at))
-        if not back:
-            return
-        lane = state.lanes.get(lane_id)
-        if lane is None:
-            job = state.jobs.get(items[0].job_id)
-            if job is None or not job.open():
-                return
-            job_facts = job.facts
-            facts = LaneFacts(
-                lane_id,
-                job_facts.id,
-                items[0].destination,
-                job_facts.priority,
-                len(back),
-                back[0].due_at,
-            )
-            lane = self._new_lane(facts, job, now)
-            state.attach(lane, now)
-            if lane.drained:
-                return
-        state.add(lane, back, front=True)
-        state.lane_in_line(lane)
-        state.want_load(lane)
-        self._refuse_dead(lane, now)
-        self._drop_if_drained(lane)
-
-    def _refund(self, held: tuple[Lane, Session | None, float], now: float) -> None:
-        lane, session, at = held
-        if session is None:
-            return
-        for scope in (*session.scopes, lane.destination):
-            if scope.messages is not None:
-                scope.messages.refund(at)
-        if not session.finishing and session.id in self._state.sessions:
-            session.taken -= 1
-        pace = lane.job.facts.pace
-        if pace is not None and lane.job.sent > 0:
-            lane.job.sent -= 1
-        if session.work.site.waiters:
-            self._state.set_timer(session.work.site, now)
+        loading.returned(self._state, lane_id, items, now)
 
     # --- Facts: destinations ----------------------------------------------------------------------
 
     def resolved(self, name: str, facts: SiteFacts, now: float) -> None:
         """Learn where a destination's mail goes; answers a `Resolve`, or renews it."""
-        state = self._state
-        destination = state.destinations.get(name)
-        if destination is None:
-            return
-        self._answered(destination)
-        state.trouble.pop(name, None)
-        destination.dead = facts.dead
-        destination.stale_at = max(facts.until, now + RESOLVE_AGAIN)
-        state.set_caps(destination, facts.destination_caps)
-        if facts.dead is not None:
-            self._leave(destination)
-            for lane in list(destination.lanes.values()):
-                self._refuse_dead(lane, now)
-            return
-        self._settle_in(destination, facts, now)
-        state.set_timer(destination, destination.stale_at)
-        state.rest(destination)
-
-    def _answered(self, destination: Destination) -> None:
-        if destination.asked:
-            destination.asked = False
-            self._state.resolving = max(0, self._state.resolving - 1)
-
-    def _leave(self, destination: Destination) -> None:
-        for lane in destination.lanes.values():
-            self._state.detach(lane)
-        self._state.leave_site(destination)
-
-    def _settle_in(self, destination: Destination, facts: SiteFacts, now: float) -> None:
-        state = self._state
-        site = state.site(facts.name, facts.provider)
-        if destination.site is not site:
-            site.destinations += 1
-            self._leave(destination)
-            destination.site = site
-            for lane in list(destination.lanes.values()):
-                state.attach(lane, now)
-        site.hosts = facts.hosts
-        self._raise_caps(site, facts, now)
-        state.unstick_destination(destination)
-
-    def _raise_caps(self, site: Site, facts: SiteFacts, now: float) -> None:
-        state = self._state
-        if site.caps != facts.site_caps:
-            state.set_caps(site, facts.site_caps)
-            state.poke_all(site)
-        provider = site.provider
-        if provider is not None and provider.caps != facts.provider_caps:
-            state.set_caps(provider, facts.provider_caps)
-            state.poke(provider, now)
+        resolving.resolved(self._state, name, facts, now)
 
     def unresolved(self, name: str, until: float, reason: str, now: float) -> None:
         """Learn that a destination's site cannot be found before `until`; its lanes are parked."""
-        state = self._state
-        destination = state.destinations.get(name)
-        if destination is None:
-            return
-        self._answered(destination)
-        if destination.site is not None:
-            # The old answer serves until there is a new one: DNS trouble must not stop mail.
-            destination.stale_at = max(until, now + RESOLVE_AGAIN)
-            state.set_timer(destination, destination.stale_at)
-            state.rest(destination)
-            return
-        state.trouble[name] = (until, reason)
-        while len(state.trouble) > state.options.resolved_max:
-            state.trouble.popitem(last=False)
-        for lane in list(destination.lanes.values()):
-            state.drop(lane, until)
-        state.rest(destination)
+        resolving.unresolved(self._state, name, until, reason, now)
 
     # --- Facts: sessions --------------------------------------------------------------------------
 
@@ -521,7 +325,7 @@ class Scheduler:
         if held is None:
             return
         lane, session, at = held
-        self._drop_if_drained(lane)
+        loading.drop_if_drained(state, lane)
         if session_id == 0 or session is None:
             return
         path = session.path
@@ -561,8 +365,8 @@ class Scheduler:
         state = self._state
         state.fire_timers(now)
         result: list[Action] = []
-        self._resolves(result, budget)
-        self._loads(result, budget)
+        resolving.ask(state, result, budget)
+        loading.ask(state, result, budget)
         while state.line and len(result) < budget:
             if state.engine.open_at(now) > now:
                 state.short_until = now + SHORT_FOR
@@ -578,32 +382,6 @@ class Scheduler:
             result.append(state.out.popleft())
         return result
 
-    def _resolves(self, result: list[Action], budget: int) -> None:
-        state = self._state
-        while (
-            state.unresolved
-            and state.resolving < state.options.resolving_max
-            and len(result) < budget
-        ):
-            destination = state.unresolved.popleft()
-            if not destination.lanes:
-                destination.asked = False
-                state.rest(destination)
-                continue
-            state.resolving += 1
-            result.append(Resolve(destination.name))
-
-    def _loads(self, result: list[Action], budget: int) -> None:
-        state = self._state
-        while state.loads and len(result) < budget and state.may_load():
-            lane_id = next(iter(state.loads))
-            lane = state.loads.pop(lane_id)
-            lane.loading = True
-            limit = lane.quota - len(lane.items)
-            state.requested += limit - state.requests.get(lane_id, 0)
-            state.requests[lane_id] = limit
-            result.append(Load(lane_id, limit, lane.after_due, lane.after_id))
-
     def take(self, session_id: int, now: float, most: int = 1) -> Answer:
         """Return what a session does next.
 
@@ -615,13 +393,13 @@ class Scheduler:
         """
         state = self._state
         session = state.sessions[session_id]
-        reason = session.finishing or self._must_finish(session, now)
+        reason = session.finishing or serving.must_finish(state, session, now)
         if reason:
             state.finish(session, reason)
             return Finish(reason)
         items: list[Item] = []
         while len(items) < most and session.taken < session.most:
-            waits = self._waits(session, now)
+            waits = serving.wait(state, session, now)
             if waits is not None:
                 return Take(tuple(items)) if items else waits
             lane = next_lane(state, session.work, session, now)
@@ -636,64 +414,7 @@ class Scheduler:
         if items:
             state.not_idle(session)
             return Take(tuple(items))
-        return self._nothing_left(session, now)
-
-    def _must_finish(self, session: Session, now: float) -> str:
-        """Return why a session must end, "" when it need not."""
-        path = session.path
-        if path.sessions - path.leaving > path.limit():
-            return f"the window of {path} is {path.limit()}"
-        if session.taken >= session.most:
-            return f"{session.taken} messages on this connection"
-        for scope in session.scopes:
-            if scope.until > now:
-                return scope.reason
-            caps = scope.most
-            if caps is not None and scope.sessions - scope.leaving > caps:
-                return f"{scope} allows {caps} sessions"
-        if overflow.must_leave(self._state, session, now):
-            return "the rest is for the sources that warm up"
-        options = self._state.options
-        if (
-            session.taken >= options.quantum or now - session.begun_at >= options.quantum_seconds
-        ) and slots.crowded(self._state, session):
-            return "others wait for its slot"
-        return ""
-
-    def _waits(self, session: Session, now: float) -> Idle | Finish | None:
-        """Return how a session waits for a rate, None when it need not."""
-        for scope in session.scopes:
-            meter = scope.messages
-            if meter is None:
-                continue
-            if session.hand and meter.smooth:
-                return Idle(FOREVER, f"one at a time: {scope} has a rate")
-            at = meter.ready_at(now)
-            if at > now:
-                return self._wait_for(
-                    session, at, f"messages of {scope} are limited to {meter.binding(now)}", now
-                )
-        return None
-
-    def _wait_for(self, session: Session, at: float, reason: str, now: float) -> Idle | Finish:
-        state = self._state
-        if at - now <= state.options.idle or session.hand:
-            return Idle(at, reason)
-        state.finish(session, reason)
-        return Finish(reason)
-
-    def _nothing_left(self, session: Session, now: float) -> Idle | Finish:
-        state = self._state
-        if session.hand:
-            return Idle(FOREVER, "nothing more while its last is in hand")
-        kept = session.idle_until
-        if state.options.idle <= 0 or NEVER < kept <= now or slots.crowded(state, session):
-            state.finish(session, "nothing left")
-            return Finish("nothing left")
-        if kept == NEVER:
-            session.idle_until = now + state.options.idle
-            state.idle[session.id] = session.work.idle[session.id] = session
-        return Idle(session.idle_until, "kept open for more")
+        return serving.nothing_left(state, session, now)
 
     def weigh(self, session_id: int, item: Item, more: int, now: float) -> None:
         """Count messages that an id stands for besides itself (`schedule.coarse`)."""
