@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from ekiden.shaping.warmup import Verdict
+from ekiden.shaping.evidence import Verdict
 from warmup_world import Silent, Weeks, bad_days
 
 

@@ -9,10 +9,11 @@ from ekiden.engine.schedule.facts import FOREVER, SchedulerOptions, SiteFacts, S
 from ekiden.localtime import Span, day, minute_of_day, zone
 from ekiden.queue.model import Priority
 from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.evidence import Evidence
 from ekiden.shaping.hours import Avoided, HoursOptions
 from ekiden.shaping.plans import Plan
 from ekiden.shaping.ramps import Assigned, Ramps, WarmupOptions
-from ekiden.shaping.warmup import Evidence, RampOptions
+from ekiden.shaping.warmup import RampOptions
 from ekiden.shaping.window import Lesson
 from scheduler_world import START, Line, Receiver, World, job
 

@@ -11,18 +11,10 @@ from hypothesis import strategies as st
 
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.localtime import Span, day
+from ekiden.shaping.evidence import DayRecord, Evidence, Thresholds, Verdict, judge
 from ekiden.shaping.plans import Plan, geometric, shipped
 from ekiden.shaping.ramps import OTHER, Assigned, Ramps, WarmupOptions
-from ekiden.shaping.warmup import (
-    DayRecord,
-    Evidence,
-    Ramp,
-    RampOptions,
-    RampState,
-    Thresholds,
-    Verdict,
-    judge,
-)
+from ekiden.shaping.warmup import Ramp, RampOptions, RampState
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
 HOUR, DAY = 3600.0, 86_400.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ekiden.shaping.warmup import Verdict
+from ekiden.shaping.evidence import Verdict
 from warmup_world import Silent, Weeks, bad_days
 
 CAUSES = ("blocked", "complained about", "bounced", "deferred")

@@ -15,9 +15,10 @@ from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts, SourceFact
 from ekiden.localtime import Span, day, zone
 from ekiden.queue.model import JobState
 from ekiden.shaping.caps import Caps
+from ekiden.shaping.evidence import Evidence
 from ekiden.shaping.plans import Plan, geometric
 from ekiden.shaping.ramps import Assigned, Ramps, WarmupOptions
-from ekiden.shaping.warmup import Evidence, RampOptions, Turn
+from ekiden.shaping.warmup import RampOptions, Turn
 from ekiden.shaping.window import Lesson
 from scheduler_world import Line, Receiver, World, job
 

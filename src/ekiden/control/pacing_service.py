@@ -16,9 +16,10 @@ from ekiden.control.pacing_requests import DayView, HourShare, HoursView, Warmup
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
+from ekiden.shaping.evidence import DayRecord
 from ekiden.shaping.hours import Hours, HoursOptions, HourView
 from ekiden.shaping.ramps import OTHER, Ramps, WarmupOptions
-from ekiden.shaping.warmup import DayRecord, RampState, RampView
+from ekiden.shaping.warmup import RampState, RampView
 from ekiden.text import printable
 
 

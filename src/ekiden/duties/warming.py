@@ -19,8 +19,9 @@ from ekiden.engine.scheduler import Scheduler
 from ekiden.errors import UnavailableError
 from ekiden.queue.model import Settlement, State
 from ekiden.queue.queue import Queue
+from ekiden.shaping.evidence import Evidence, Verdict
 from ekiden.shaping.ramps import OTHER, Ramps, WarmupOptions
-from ekiden.shaping.warmup import Evidence, Turn, Verdict
+from ekiden.shaping.warmup import Turn
 
 _log = structlog.get_logger()
 

@@ -9,11 +9,12 @@ from ekiden.engine.capsbook import profiles
 from ekiden.errors import ConfigError
 from ekiden.localtime import Span, zone
 from ekiden.settings.egress import source_facts
+from ekiden.shaping.evidence import Thresholds
 from ekiden.shaping.hours import Avoided, HoursOptions
 from ekiden.shaping.plans import Plan, geometric, shipped
 from ekiden.shaping.ramps import OTHER, Assigned, WarmupOptions
 from ekiden.shaping.reputation import ReputationOptions
-from ekiden.shaping.warmup import RampOptions, Thresholds
+from ekiden.shaping.warmup import RampOptions
 
 _DAY = 86_400.0
 

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from ekiden.errors import NotFoundError, RefusedError
+from ekiden.shaping.evidence import Evidence, Verdict
 from ekiden.shaping.plans import Plan, shipped
-from ekiden.shaping.warmup import Evidence, Ramp, RampOptions, RampState, RampView, Turn, Verdict
+from ekiden.shaping.warmup import Ramp, RampOptions, RampState, RampView, Turn
 
 OTHER: Final = "other"  # the provider of the sites that belong to nobody known
 ALL: Final = "*"  # the provider of what was said by hand for all providers of a source
