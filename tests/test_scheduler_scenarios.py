@@ -182,6 +182,23 @@ def test_transactional_passes_bulk_and_does_not_starve_it(sites: int) -> None:
     assert 0.18 <= jobs[1] / 280 <= 0.25
 
 
+def test_siblings_share_a_pace() -> None:
+    world = World()
+    pace = Pace(10, 60.0)
+    head = job(1, pace=pace, siblings=1)
+    world.add(head, {f"d{n}.example": 3 for n in range(10)})
+    world.add(job(2, pace=pace, head=1, priority=Priority.TRANSACTIONAL), {"e.example": 20})
+    world.add(job(3, pace=pace), {"f.example": 10})  # another one has a pace of its own
+    world.run()
+    family = [at for at, _, number, _ in world.handed if number in {1, 2}]
+    assert len(family) == 50
+    for place, at in enumerate(family[10:]):
+        assert at - family[place] >= 60.0
+    assert {at < START + 60 for at, _, number, _ in world.handed if number == 3} == {True}
+    for number in (1, 2, 3):
+        world.scheduler.job_gone(number)
+
+
 def test_a_pace_is_kept() -> None:
     world = World(MANY)
     world.add(job(1, pace=Pace(10, 60.0)), {f"d{n}.example": 5 for n in range(10)})

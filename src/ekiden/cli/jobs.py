@@ -9,7 +9,7 @@ from ekiden.cli.options import AsJson, ConfigPath
 from ekiden.cli.output import Column, count, moment, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from ekiden.control.requests import JobView, Question
+    from ekiden.control.requests import JobView, Question, SetView
 
 Job = Annotated[str, typer.Argument(help="Its number, identity or name.", show_default=False)]
 States = Annotated[
@@ -152,4 +152,15 @@ def _ask_and_show(config: ConfigPath, request: "Question[JobView]", *, as_json: 
         "duplicates": count(view.duplicates),
         "finished": moment(view.finished_at),
     }
-    print_facts(facts | {state: count(number) for state, number in view.counts.items()})
+    facts |= {state: count(number) for state, number in view.counts.items()}
+    print_facts(facts | {f"rows of set {one.configuration_set}": _of_set(one) for one in view.sets})
+
+
+def _of_set(one: "SetView") -> str:
+    finished = sum(one.counts.get(state, 0) for state in FINISHED)
+    delivered = one.counts.get("delivered", 0)
+    return (
+        f"{count(one.total)}: {count(one.total - finished)} waiting, {count(delivered)} delivered,"
+        f" {count(finished - delivered)} failed; job {one.id}, {one.state}, {one.priority},"
+        f" pool {one.pool or '-'}"
+    )

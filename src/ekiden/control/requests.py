@@ -69,8 +69,21 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     event_destinations: tuple[LagView, ...] = ()
 
 
+class SetView(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a job that chose a configuration set: a sibling of the job."""
+
+    id: int
+    configuration_set: str
+    state: str
+    priority: str
+    pool: str
+    expires_at: float
+    total: int
+    counts: dict[str, int]
+
+
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
-    """A job and how far it is."""
+    """A job and how far it is; numbers are those of all its rows, whatever set they chose."""
 
     id: int
     uid: str
@@ -95,6 +108,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     forecast: str = ""  # when it will be done, in words; "" while nothing is known
     ends_at: float | None = None  # when all of it is expected to be final
     volume: tuple[str, ...] = ()  # how far it departs from what its sources usually send
+    sets: tuple[SetView, ...] = ()  # of rows that chose a set of their own
 
 
 class BacklogView(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from ekiden.control import requests
 from ekiden.control.forecast_service import ForecastAnswers
 from ekiden.control.insight_requests import ProviderView
 from ekiden.control.insight_service import InsightAnswers
+from ekiden.control.job_service import JobAnswers
 from ekiden.control.list_requests import ListContacts, StopScope
 from ekiden.control.list_service import Confirming, ListAnswers
 from ekiden.control.pacing_service import PacingAnswers, PacingFacts
@@ -23,13 +24,13 @@ from ekiden.control.requests import Listing, Question, T
 from ekiden.control.template_service import TemplateAnswers
 from ekiden.control.token_service import TokenAnswers
 from ekiden.control.tokens import ApiTokens
-from ekiden.control.views import delivery_view, job_view, suppression_view
+from ekiden.control.views import delivery_view, suppression_view
 from ekiden.control.waiting import why
 from ekiden.errors import NotFoundError, RefusedError, UnavailableError
 from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.message.addresses import AddressError, parse_address
-from ekiden.queue.model import JobFacts, JobState
+from ekiden.queue.model import JobFacts
 from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
 from ekiden.templates.library import Library
@@ -120,12 +121,6 @@ class Control:
         self._returned = returned
         self._questions: dict[type, Callable[[Any], Awaitable[Any]]] = {
             requests.Status: self._status,
-            requests.Jobs: self._jobs,
-            requests.ShowJob: self._show_job,
-            requests.PauseJob: self._pause_job,
-            requests.ResumeJob: self._resume_job,
-            requests.CancelJob: self._cancel_job,
-            requests.ReleaseJob: self._release_job,
             requests.Backlog: self._backlog,
             requests.Deliveries: self._deliveries,
             requests.Suspend: self._suspend,
@@ -140,6 +135,8 @@ class Control:
             StopScope: self._stop_scope,
             requests.SkipEvents: self._skip_events,
         }
+        self._jobs = JobAnswers(queue, live, clock)
+        self._questions |= self._jobs.questions()
         self._lists = lists
         if lists is not None:
             self._questions |= lists.questions()
@@ -243,57 +240,6 @@ class Control:
         if self._live:
             self._live.destination_skipped()
         return True
-
-    # --- Jobs --------------------------------------------------------------------------------
-
-    async def _jobs(self, request: requests.Jobs) -> list[requests.JobView]:
-        try:
-            states = [JobState(state) for state in request.states]
-        except ValueError:
-            names = ", ".join(JobState)
-            raise RefusedError("there is no such state of a job", remedy=f"use {names}") from None
-        found = await self._queue.jobs(states, min(request.limit, ROWS_MOST))
-        return [self._job_view(job) for job in found]
-
-    async def _show_job(self, request: requests.ShowJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
-        return self._job_view(job, await self._queue.jumps(job.id))
-
-    def _job_view(self, job: JobFacts, volume: Sequence[str] = ()) -> requests.JobView:
-        forecast = self._live.forecast(job.id) if self._live else ("", None)
-        return job_view(job, forecast, volume)
-
-    async def _pause_job(self, request: requests.PauseJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
-        return self._changed(await self._queue.pause_job(job.id))
-
-    async def _resume_job(self, request: requests.ResumeJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
-        # Resuming a job that its own bounces stopped is the person's decision about these, too.
-        scope = f"job:{job.id}"
-        resumed = await self._queue.resume_scope(scope, self._clock())
-        if resumed is not None and self._live:
-            self._live.scope_resumed(scope)
-        if resumed:
-            return self._changed(resumed[0])
-        return self._changed(await self._queue.resume_job(job.id))
-
-    async def _cancel_job(self, request: requests.CancelJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
-        await self._queue.cancel_job(job.id, self._clock())
-        return self._changed(await self._queue.job(job.id))
-
-    async def _release_job(self, request: requests.ReleaseJob) -> requests.JobView:
-        job = await self._queue.job(request.job)
-        act = self._queue.drop_held if request.drop else self._queue.free_held
-        if not await act(job.id, self._clock()):
-            raise RefusedError("nothing of this job is held", where=f"job {job.id}")
-        return self._changed(await self._queue.job(job.id))
-
-    def _changed(self, job: JobFacts) -> requests.JobView:
-        if self._live:
-            self._live.job_changed(job)
-        return job_view(job)
 
     # --- Destinations ------------------------------------------------------------------------
 
@@ -446,7 +392,7 @@ class Control:
         jobs = await self._queue.stop_jobs(request.scope)
         if self._live:
             self._live.scope_stopped(request.scope, reason)
-        return [self._changed(job) for job in jobs]
+        return [self._jobs.changed(job) for job in jobs]
 
     async def _resume_scope(self, request: requests.ResumeScope) -> list[requests.JobView]:
         jobs = await self._queue.resume_scope(request.scope, self._clock())
@@ -458,7 +404,7 @@ class Control:
             )
         if self._live:
             self._live.scope_resumed(request.scope)
-        return [self._changed(job) for job in jobs]
+        return [self._jobs.changed(job) for job in jobs]
 
 
 def _reason(text: str) -> Reason:

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from ekiden.control.requests import AttemptView, DeliveryView, JobView, SuppressionView
+from ekiden.control.requests import (
+    AttemptView,
+    DeliveryView,
+    JobView,
+    SetView,
+    SuppressionView,
+)
 from ekiden.lists.suppression import Suppression
 from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts, State
 
@@ -11,6 +17,7 @@ def job_view(
     job: JobFacts,
     forecast: tuple[str, float | None] = ("", None),
     volume: Sequence[str] = (),
+    siblings: Sequence[JobFacts] = (),
 ) -> JobView:
     """Return a job as commands see it.
 
@@ -18,10 +25,12 @@ def job_view(
         job: Its facts.
         forecast: When it will be done: in words, and the time.
         volume: How far it departs from what its sources usually send, in words.
+        siblings: The jobs of the rows that chose a set of their own.
     """
+    members = (job, *siblings)
     return JobView(
         id=job.id,
-        uid=job.uid,
+        uid=job.identity,
         name=job.name,
         state=str(job.state),
         priority=job.priority.name.lower(),
@@ -35,14 +44,30 @@ def job_view(
         deliver_by=job.deliver_by,
         spool_name=job.spool_name,
         finished_at=job.finished_at,
-        total=job.total,
+        total=sum(one.total for one in members),
         refused=job.refused,
-        duplicates=job.duplicates,
-        counts={str(state): number for state, number in job.counts.items()},
+        duplicates=sum(one.duplicates for one in members),
+        counts={
+            str(state): sum(one.counts.get(state, 0) for one in members) for state in job.counts
+        },
         template=job.template,
         forecast=forecast[0],
         ends_at=forecast[1],
         volume=tuple(volume),
+        sets=tuple(_set_view(one) for one in siblings),
+    )
+
+
+def _set_view(sibling: JobFacts) -> SetView:
+    return SetView(
+        id=sibling.id,
+        configuration_set=sibling.configuration_set,
+        state=str(sibling.state),
+        priority=sibling.priority.name.lower(),
+        pool=sibling.pool,
+        expires_at=sibling.expires_at,
+        total=sibling.total,
+        counts={str(state): number for state, number in sibling.counts.items()},
     )
 
 

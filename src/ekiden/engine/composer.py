@@ -351,7 +351,7 @@ class Composer:
         tracking = None if links is None else links.tracking
         compiled = await asyncio.to_thread(compile_content, content, tracking)
         domains = chosen.dkim or (facts.from_domain,)
-        key = job_key(facts.uid)
+        key = job_key(facts.identity)
         kind = facts.priority.name.lower()
         echoed = feedback_id(facts.name, facts.configuration_set, kind, facts.from_domain)
         return _Play(facts, compiled, self._signer(domains), key, echoed, links)

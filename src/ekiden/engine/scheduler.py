@@ -44,7 +44,7 @@ from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
 from ekiden.engine.schedule.ways import Site
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Session
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Session
 from ekiden.queue.model import JobFacts, LaneFacts, Priority, Waiting
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Hours, HoursOptions
@@ -164,6 +164,8 @@ class Scheduler:
         delay = state.delay_of(facts)
         if job is None:
             state.jobs[facts.id] = job = Job(facts)
+            if facts.pace is not None and (facts.head or facts.siblings):
+                job.join(state.rounds.setdefault(facts.head or facts.id, Round()))
             job.change(facts, delay)
             return
         moved = (facts.pool, facts.priority) != (job.facts.pool, job.facts.priority)
@@ -184,6 +186,9 @@ class Scheduler:
         job = self._state.jobs.pop(job_id, None)
         if job is not None:
             self._drop_lanes(job)
+            job.round.jobs.remove(job)
+            if not job.round.jobs:
+                self._state.rounds.pop(job.facts.head or job_id, None)
 
     def _drop_lanes(self, job: Job) -> None:
         for lane in list(job.lanes.values()):

@@ -72,7 +72,7 @@ class Follower:
         self._jobs: OrderedDict[int, JobFacts] = OrderedDict()
         self._places: dict[str, int] = {}
         self.behind = False  # the last step met a full batch: there is more
-        self._by_uid: dict[str, JobFacts] = {}
+        self._by_name: dict[tuple[str, str], JobFacts] = {}
 
     async def begin(self) -> None:
         """Take our places: from now on the queue deletes nothing that we have not passed."""
@@ -95,15 +95,15 @@ class Follower:
         known = self._jobs.get(key)
         if known is None:
             known = self._jobs[key] = await self._outbox.job(key)
-            self._by_uid[known.uid] = known
+            self._by_name[known.identity, known.configuration_set] = known
             if len(self._jobs) > _JOBS_KNOWN:
                 _, gone = self._jobs.popitem(last=False)
-                self._by_uid.pop(gone.uid, None)
+                self._by_name.pop((gone.identity, gone.configuration_set), None)
         return known
 
-    def known(self, uid: str) -> JobFacts | None:
+    def known(self, uid: str, configuration_set: str) -> JobFacts | None:
         """Return the job that an event handed on just now is about."""
-        return self._by_uid.get(uid)
+        return self._by_name.get((uid, configuration_set))
 
     async def _attempts(self) -> bool:
         rows = await self._outbox.attempts_after(self._place("attempts"), self._batch)

@@ -102,7 +102,7 @@ class Publisher:
             history, self._reader, self._take, types=options.wanted.types, batch=500
         )
         self._wake = asyncio.Event()
-        self._letters: dict[str, Letter] = {}
+        self._letters: dict[tuple[str, str], Letter] = {}
         self.trouble = ""  # why it takes nothing at present; "" when all is well
         self.sent = 0
 
@@ -179,14 +179,15 @@ class Publisher:
         """Return an event in the destination's form; None if that has no word for it."""
         letter = Letter()
         if self._options.form != "ekiden" and event.job_uid:
-            letter = await self._letter(event.job_uid)
+            letter = await self._letter(event.job_uid, event.configuration_set)
         return encoded(event, letter, self._options.form, f"ekiden-{self._options.wanted.name}")
 
-    async def _letter(self, uid: str) -> Letter:
-        known = self._letters.get(uid)
+    async def _letter(self, uid: str, configuration_set: str) -> Letter:
+        key = uid, configuration_set
+        known = self._letters.get(key)
         if known is not None:
             return known
-        job = self._follower.known(uid)
+        job = self._follower.known(*key)
         if job is None:
             return Letter()
         letter = Letter(
@@ -206,7 +207,7 @@ class Publisher:
             )
         if len(self._letters) >= _LETTERS:
             self._letters.clear()
-        self._letters[uid] = letter
+        self._letters[key] = letter
         return letter
 
     def _troubled(self, error: EkidenError) -> None:

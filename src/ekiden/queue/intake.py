@@ -27,7 +27,7 @@ from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.engaged import EngagedFirst, in_order
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
 from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
-from ekiden.queue.rows import address_key, ms, optional_ms
+from ekiden.queue.rows import address_key, job_facts, ms, optional_ms
 from ekiden.queue.seen import Seen
 from ekiden.store.database import Database
 from ekiden.store.erased import erased_among
@@ -67,7 +67,8 @@ class Intake(Part):
                 raise _known(found)
             await self.abandon_job(found.id)
         job_id = await self._db.write(lambda tx: _insert_job(tx, job))
-        self._seen[job_id] = Seen()
+        # An address is mailed once, whichever of the sets its rows choose.
+        self._seen[job_id] = self._seen[job.head] if job.head else Seen()
         self._order[job_id] = EngagedFirst.of(job)
         return job_id
 
@@ -122,7 +123,7 @@ class Intake(Part):
         return count
 
     async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
-        """The commit point: from here on the job is mail to be sent.
+        """The commit point: from here on the job, with its siblings, is mail to be sent.
 
         Args:
             job_id: A job that is being received.
@@ -137,15 +138,30 @@ class Intake(Part):
             return _open(tx, job_id, now, refused)
 
         facts, earliest = await self._db.write(op)
+        for sibling in await self.siblings(job_id) if facts.siblings else ():
+            await self._opened(sibling.id, now)
+        facts = await self._opened(job_id, now) or facts
+        self._note_due(earliest)
+        return facts
+
+    async def _opened(self, job_id: int, now: float) -> JobFacts | None:
+        """Let end what was sifted from a job; returns the job if that was anything."""
         self._seen.pop(job_id, None)
         self._order.pop(job_id, None)
         sifted = self._sifted.pop(job_id, [])
         chunk = self._options.chunk
+        facts = None
         for start in range(0, len(sifted), chunk):
             piece = sifted[start : start + chunk]
             facts = await self._db.write(partial(_end_sifted, job_id, piece, now), rows=len(piece))
-        self._note_due(earliest)
         return facts
+
+    async def siblings(self, *jobs: int) -> list[JobFacts]:
+        """The siblings of jobs, in the order in which they came."""
+        found = await self._db.read_json(
+            f"{sql('job_columns')}\n{sql('siblings_of')}", (pack(jobs),)
+        )
+        return [job_facts(row) for row in found]
 
     async def submit_job(
         self,
@@ -182,6 +198,10 @@ class Intake(Part):
         self._seen.pop(job_id, None)
         self._order.pop(job_id, None)
         self._sifted.pop(job_id, None)
+        for sibling in await self._db.write(
+            lambda tx: select_jobs(tx, "siblings_of", pack([job_id]))
+        ):
+            await self.abandon_job(sibling.id)
         chunk = self._options.chunk
         while await self._db.write(lambda tx: _drop_piece(tx, job_id, chunk), rows=chunk):
             pass
@@ -253,18 +273,25 @@ def _insert_job(tx: Tx, job: NewJob) -> int:
             "passed_reasons": pack(job.passed_reasons),
             "template": job.template,
             "patience_ms": optional_ms(job.patience),
+            "head_id": job.head or None,
         },
     )
     job_id: int = rows[0][0]
-    tx.execute(sql("add_content"), (job_id, job.content))
+    if not job.head:
+        tx.execute(sql("add_content"), (job_id, job.content))
     return job_id
 
 
 def _open(tx: Tx, job_id: int, now: float, refused: int) -> tuple[JobFacts, int | None]:
     if not tx.execute(sql("open_job"), (job_id, ms(now), refused)):
         raise RefusedError("only a job that is being received can be opened", where=f"job {job_id}")
-    earliest = tx.rows(sql("earliest_of_job"), (job_id,))[0][0]
-    return select_jobs(tx, "jobs_by_id", job_id)[0], earliest
+    facts = select_jobs(tx, "jobs_by_id", job_id)[0]
+    members = [job_id]
+    if facts.siblings:
+        tx.execute(sql("open_siblings"), (job_id, ms(now)))
+        members += [one.id for one in select_jobs(tx, "siblings_of", pack(members))]
+    due = [tx.rows(sql("earliest_of_job"), (member,))[0][0] for member in members]
+    return facts, min((at for at in due if at is not None), default=None)
 
 
 def _end_sifted(job_id: int, sifted: _Sifted, now: float, tx: Tx) -> JobFacts:

@@ -48,6 +48,11 @@ class Jobs(Part):
         wanted = [str(state) for state in (states or JobState)]
         return await self._jobs("jobs_by_state", pack(wanted), limit)
 
+    async def heads(self, states: Iterable[JobState] = (), limit: int = 100) -> list[JobFacts]:
+        """The same without siblings; a job is also found by the state of a sibling."""
+        wanted = [str(state) for state in (states or JobState)]
+        return await self._jobs("heads_by_state", pack(wanted), limit)
+
     async def content(self, job_id: int) -> bytes:
         """What `NewJob.content` was.
 
@@ -148,7 +153,7 @@ class Jobs(Part):
         return await self._jobs("jobs_ended", limit)
 
     async def mark_done(self, job_id: int, now: float) -> JobFacts:
-        """The result is written: the job has ended. Saying it again changes nothing.
+        """The result is written: the job and its siblings have ended. Again, it changes nothing.
 
         Raises:
             RefusedError: Something of it is pending.

@@ -3,7 +3,7 @@ SELECT json_group_array(json_array(id, uid, name, state, priority, mail_from, fr
   configuration_set, pool, created_at, send_at, max(expires_at, put_off), deliver_by, pace_messages,
   pace_ms, spool_name, total, refused, duplicates, json(suppression_scopes), opened_at, finished_at,
   json_array(ready, sending, held, delivered, bounced, expired, suppressed, cancelled),
-  contact_list, topic, template, patience_ms))
+  contact_list, topic, template, patience_ms, coalesce(head_id, 0), siblings))
 FROM
 
 -- name: jobs_by_id
@@ -13,44 +13,72 @@ FROM
 (SELECT * FROM job WHERE uid = ?1)
 
 -- name: jobs_by_name
-(SELECT * FROM job WHERE name = ?1 ORDER BY id DESC LIMIT 1)
+(SELECT * FROM job WHERE name = ?1 AND head_id IS NULL ORDER BY id DESC LIMIT 1)
 
 -- name: jobs_by_state
 (SELECT * FROM job WHERE state IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2)
 
+-- name: heads_by_state
+(SELECT * FROM job WHERE id IN (
+  -- Jobs of which this is the state, or that of a sibling.
+  SELECT id FROM (SELECT id FROM job WHERE head_id IS NULL
+    AND state IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2)
+  UNION SELECT head_id FROM job WHERE head_id IS NOT NULL
+    AND state IN (SELECT value FROM json_each(?1))) ORDER BY id DESC LIMIT ?2)
+
+-- name: siblings_of
+(SELECT * FROM job WHERE head_id IN (SELECT value FROM json_each(?1)) ORDER BY id)
+
 -- name: jobs_ended
-(SELECT * FROM job WHERE finished_at IS NULL AND ready = 0 AND sending = 0 AND held = 0
-  AND state IN ('open', 'paused', 'cancelled') ORDER BY id LIMIT ?1)
+(SELECT * FROM job
+  -- A job ends when its siblings have nothing pending either; they end with it.
+  WHERE finished_at IS NULL AND ready = 0 AND sending = 0 AND held = 0
+  AND state IN ('open', 'paused', 'cancelled') AND head_id IS NULL
+  AND (siblings = 0 OR NOT EXISTS (SELECT 1 FROM job s
+    WHERE s.head_id = job.id AND s.ready + s.sending + s.held > 0)) ORDER BY id LIMIT ?1)
 
 -- name: add_job
 INSERT INTO job (uid, name, state, priority, mail_from, from_domain, configuration_set, pool,
   spool_name, suppression_scopes, created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms,
-  refused, contact_list, topic, passed_reasons, template, patience_ms)
+  refused, contact_list, topic, passed_reasons, template, patience_ms, head_id)
 VALUES (:uid, :name, 'receiving', :priority, :mail_from, :from_domain, :configuration_set, :pool,
   :spool_name, :scopes, :created_at, :send_at, :expires_at, :deliver_by, :pace_messages, :pace_ms,
-  :refused, :contact_list, :topic, :passed_reasons, :template, :patience_ms)
+  :refused, :contact_list, :topic, :passed_reasons, :template, :patience_ms, :head_id)
 RETURNING id;
 
 -- name: add_content
 INSERT INTO job_content (job_id, content) VALUES (?1, ?2);
 
 -- name: content
-SELECT content FROM job_content WHERE job_id = ?1;
+-- A sibling's is that of the job it came with.
+SELECT content FROM job_content
+WHERE job_id = coalesce((SELECT head_id FROM job WHERE id = ?1), ?1);
 
 -- name: open_job
--- What the sender's own pace takes is not counted against the lifetime, where that is not firm.
+-- What the sender's own pace takes is not counted against the lifetime, where that is not firm; it is
+-- a pace of all siblings together.
 UPDATE job SET state = 'open', opened_at = ?2, refused = ?3,
-  expires_at = expires_at + iif(patience_ms IS NULL, 0,
-    coalesce(total / pace_messages * pace_ms, 0))
+  siblings = (SELECT count(*) FROM job s WHERE s.head_id = ?1),
+  expires_at = expires_at + iif(patience_ms IS NULL, 0, coalesce(
+    (total + (SELECT coalesce(sum(s.total), 0) FROM job s WHERE s.head_id = ?1))
+    / pace_messages * pace_ms, 0))
 WHERE id = ?1 AND state = 'receiving';
+
+-- name: open_siblings
+UPDATE job SET state = 'open', opened_at = ?2,
+  expires_at = expires_at + iif(patience_ms IS NULL, 0, coalesce(
+    (SELECT sum(s.total) FROM job s WHERE s.id = ?1 OR s.head_id = ?1)
+    / pace_messages * pace_ms, 0))
+WHERE head_id = ?1 AND state = 'receiving';
 
 -- name: set_job_state
 UPDATE job SET state = ?3 WHERE id = ?1 AND state IN (SELECT value FROM json_each(?2));
 
 -- name: finish_job
 UPDATE job SET finished_at = ?2, state = CASE state WHEN 'cancelled' THEN state ELSE 'done' END
-WHERE id = ?1 AND finished_at IS NULL AND ready = 0 AND sending = 0 AND held = 0
-  AND state IN ('open', 'paused', 'cancelled');
+WHERE (id = ?1 OR head_id = ?1) AND finished_at IS NULL AND ready = 0 AND sending = 0 AND held = 0
+  AND state IN ('open', 'paused', 'cancelled')
+  AND NOT EXISTS (SELECT 1 FROM job s WHERE s.head_id = ?1 AND s.ready + s.sending + s.held > 0);
 
 -- name: earliest_of_job
 SELECT min(due_at) FROM lane WHERE job_id = ?1 AND ready > 0;

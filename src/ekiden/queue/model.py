@@ -22,6 +22,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+# A job whose rows choose configuration sets of their own has a sibling for each of these sets; its
+# uid is the job's, this, and the name of the set. An identity that people give holds no control
+# characters (`spool.values.text`).
+SIBLING: Final = "\x1f"
+
 
 class State(StrEnum):
     """Where a delivery is. The last five are final; `held` waits for a person."""
@@ -63,6 +68,11 @@ class Priority(IntEnum):
     BULK = 1
 
 
+def identity(uid: str) -> str:
+    """Return the identity of what was submitted, of the uid of a job or a sibling."""
+    return uid.partition(SIBLING)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Send at most `messages`, then wait `seconds` (最大送信回数, 待ち時間)."""
@@ -100,6 +110,8 @@ class NewJob:
         template: The stored template and version it was made of, as "welcome@3"; "" for none.
         patience: For how many seconds a delivery is retried once limits of our own have let it go:
             waiting for them puts its end off. None when the end is firm.
+        head: The job it is a sibling of (`SIBLING`), which is being received; 0 for none. It has no
+            content of its own.
     """
 
     uid: str
@@ -125,6 +137,7 @@ class NewJob:
     engaged_column: str = ""
     template: str = ""
     patience: float | None = None
+    head: int = 0
 
 
 class NewDelivery(NamedTuple):
@@ -148,7 +161,8 @@ class JobFacts:
     """What the scheduler and the sessions need to know of a job.
 
     `expires_at` is the end of the last of its lanes: waiting for limits of our own puts ends off,
-    where `patience` is not None (`NewJob`).
+    where `patience` is not None (`NewJob`). `head` is the job that a sibling came with, 0 for any
+    other; `siblings` is how many a job has.
     """
 
     id: int
@@ -177,12 +191,19 @@ class JobFacts:
     topic: str = ""
     template: str = ""
     patience: float | None = None
+    head: int = 0
+    siblings: int = 0
 
     def put_off(self, until: float) -> "JobFacts":
         """Return what it is when mail of it waits until then for limits of our own."""
         if self.patience is None or until + self.patience <= self.expires_at:
             return self
         return replace(self, expires_at=until + self.patience)
+
+    @property
+    def identity(self) -> str:
+        """The identity of what was submitted: a sibling has that of the job it came with."""
+        return identity(self.uid)
 
     @property
     def pending(self) -> int:

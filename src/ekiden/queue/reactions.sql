@@ -29,7 +29,8 @@ SELECT json_group_array(json_array(id, at, kind, job_id, delivery_id, recipient,
   SELECT * FROM reaction WHERE id > ?1 ORDER BY id LIMIT ?2);
 
 -- name: reaction_totals
-SELECT kind, url, human, times, deliveries FROM reaction_total WHERE job_id = ?1
+SELECT kind, url, human, sum(times) AS times, sum(deliveries) AS deliveries FROM reaction_total
+WHERE job_id IN (SELECT id FROM job WHERE id = ?1 OR head_id = ?1) GROUP BY kind, url, human
 ORDER BY kind, deliveries DESC, times DESC, url LIMIT ?2;
 
 -- name: reactions_of

@@ -56,7 +56,7 @@ def job_facts(row: Sequence[Any]) -> JobFacts:
     id_, uid, name, state, priority, mail_from, from_domain, configuration_set, pool = row[:9]
     created_at, send_at, expires_at, deliver_by, pace_messages, pace_ms, spool_name = row[9:16]
     total, refused, duplicates, scopes, opened_at, finished_at, counts = row[16:23]
-    contact_list, topic, template, patience = row[23:]
+    contact_list, topic, template, patience, head, siblings = row[23:]
     return JobFacts(
         id=id_,
         uid=uid,
@@ -84,6 +84,8 @@ def job_facts(row: Sequence[Any]) -> JobFacts:
         topic=topic,
         template=template,
         patience=optional_seconds(patience),
+        head=head,
+        siblings=siblings,
     )
 
 

@@ -9,6 +9,7 @@ from ekiden.queue.model import (
     JobRow,
     JobState,
     Overview,
+    identity,
 )
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import (
@@ -86,7 +87,7 @@ class Views(Part):
                 chain = f"{sql('attempt_columns')}\n{sql('attempts_chain')}"
                 found = await self._db.read_json(chain, (last_attempt,))
                 attempts = [attempt_record(item) for item in found]
-                histories.append(DeliveryHistory(uid, name, _job_row(delivery), attempts))
+                histories.append(DeliveryHistory(identity(uid), name, _job_row(delivery), attempts))
         return histories
 
 

@@ -90,6 +90,7 @@ class JobSpec:
     template_encoding: str = "utf-8"
     charset: str = "utf-8"
     configuration_set: str = ""
+    set_column: str = ""
     pool: str = ""
     priority: Priority = Priority.BULK
     states_priority: bool = False

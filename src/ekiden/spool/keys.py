@@ -121,6 +121,14 @@ _ALL: Final = (
         "Named settings of the configuration.",
         "X-Ekiden-Configuration-Set",
     ),
+    JobKey(
+        "set_column",
+        "set_column",
+        values.filled,
+        "`configuration_set`, if it is there",
+        "The column whose values choose a configuration set for their rows; where it is empty, the"
+        " job's holds.",
+    ),
     JobKey("pool", "pool", values.token, "the set's", "The source pool.", "X-Ekiden-Pool"),
     JobKey(
         "priority",

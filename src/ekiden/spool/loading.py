@@ -213,6 +213,7 @@ class _Loader:
         plan = Plan(
             file=spec.recipients_file or self.name,
             address=spec.address,
+            sets=spec.set_column,
             delimiter=spec.delimiter,
             encoding=spec.encoding,
             required=compiled.fields,

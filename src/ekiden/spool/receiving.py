@@ -33,7 +33,8 @@ from ekiden.spool.jobspec import JobError, JobSpec, OnLate, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.newjob import IntakeOptions, new_job
-from ekiden.spool.recipients import Batch
+from ekiden.spool.recipients import Batch, Refused
+from ekiden.spool.siblings import Family, Member, Piece, by_set, refusals
 from ekiden.templates.model import StoredTemplate
 
 T = TypeVar("T")
@@ -66,7 +67,10 @@ class JobQueue(Protocol):
         """Add a batch to it, of which some will not be mailed."""
 
     async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
-        """Accept it: the commit point."""
+        """Accept it and its siblings: the commit point."""
+
+    async def siblings(self, *jobs: int) -> list[JobFacts]:
+        """The siblings of jobs."""
 
     async def submit_job(
         self, job: NewJob, rows: list[NewDelivery], now: float, suppressed: Mapping[str, str]
@@ -185,25 +189,34 @@ class Receiver:
         rules = self._rules(asyncio.get_running_loop())
         loaded = await asyncio.to_thread(load, self._spool, name, self._clock(), rules)
         try:
-            loaded.spec = await self._complete(loaded.spec)
-            self._honoured(loaded.spec, name)
-            self._check(loaded.spec)
+            plain = loaded.spec
+            loaded.spec = await self._completed(plain, name)
             async with self._alone.with_(loaded.uid):
                 facts = await self._queue.find_job(loaded.uid)
                 if facts is not None and facts.state is not JobState.RECEIVING:
                     await self._known(name, facts)
                     return
-                facts = await self._insert(name, loaded, log)
+                facts = await self._insert(name, loaded, plain, log)
         finally:
             loaded.close()
-        if self._opened is not None:
-            self._opened(facts)
+        members = [facts, *(await self._queue.siblings(facts.id) if facts.siblings else ())]
+        for member in members:
+            if self._opened is not None:
+                self._opened(member)
         await self._move(name, Folder.DONE)
         LOG.info(
             "job_accepted", name=shown(name), job=facts.id, uid=facts.uid,
-            recipients=facts.total, refused=facts.refused, duplicates=facts.duplicates,
-            suppressed=facts.counts.get(State.SUPPRESSED, 0),
+            recipients=sum(member.total for member in members), refused=facts.refused,
+            duplicates=sum(member.duplicates for member in members),
+            suppressed=sum(member.counts.get(State.SUPPRESSED, 0) for member in members),
         )  # fmt: skip
+
+    async def _completed(self, spec: JobSpec, name: str) -> JobSpec:
+        """Return a job with what its set adds, if it can be taken."""
+        spec = await self._complete(spec)
+        self._honoured(spec, name)
+        self._check(spec)
+        return spec
 
     def _rules(self, loop: asyncio.AbstractEventLoop) -> ContentRules:
         """What content is made by; stored templates are asked for from the thread that reads."""
@@ -249,38 +262,52 @@ class Receiver:
             LOG.info("job_duplicate", name=shown(name), job=facts.id, uid=facts.uid)
         await self._move(name, Folder.DONE)
 
-    async def _insert(self, name: str, loaded: Loaded, log: RefusalLog) -> JobFacts:
+    async def _insert(self, name: str, loaded: Loaded, plain: JobSpec, log: RefusalLog) -> JobFacts:
         rows = _Rows(loaded.batches, log, self._options)
         window = await _to_the_end(rows.pull)
         now = self._clock()
         job = new_job(name, loaded, self._options, now)
-        await self._judge(job, window[0] if window else ())
-        if rows.ended and len(window) <= 1:
+        await self._judge(job, window[0][1] if window else ())
+        if rows.ended and len(window) <= 1 and not (window and window[0][0]):
             _some(window, log, name)
-            suppressed = await self._sift(job, window[0], log)
-            verdict = await self._foreseen(job, loaded.spec, rows)
+            ((_, batch),) = window
+            suppressed = await self._sift(job, batch, log)
+            verdict = await self._foreseen(job, loaded.spec, rows.lanes)
             await _to_the_end(partial(_seal, loaded, log))
             job = replace(job, refused=log.count)
-            facts = await self._queue.submit_job(job, window[0], now, suppressed)
+            facts = await self._queue.submit_job(job, batch, now, suppressed)
             await self._note(facts, loaded.spec, verdict)
             return facts
-        job_id = await self._queue.add_job(job)
+        head = Member(await self._queue.add_job(job), job, loaded.spec)
+        family = Family(
+            head,
+            plain,
+            self._queue,
+            complete=lambda spec: self._completed(spec, name),
+            make=lambda spec: new_job(name, replace(loaded, spec=spec), self._options, now),
+        )
         try:
-            await self._pour(job_id, job, window, rows, log)
-            verdict = await self._foreseen(job, loaded.spec, rows)
+            await self._pour(family, window, rows, log)
+            if not any(member.lanes for member in family.members):
+                _some([], log, name)
+            verdicts = [
+                await self._foreseen(one.job, one.spec, one.lanes) for one in family.members
+            ]
             await _to_the_end(partial(_seal, loaded, log))
-            facts = await self._queue.open_job(job_id, self._clock(), refused=log.count)
+            facts = await self._queue.open_job(head.id, self._clock(), refused=log.count)
         except Exception:
-            await self._queue.abandon_job(job_id)
+            await self._queue.abandon_job(head.id)
             raise
-        await self._note(facts, loaded.spec, verdict)
+        siblings = await self._queue.siblings(head.id) if facts.siblings else []
+        for one, verdict in zip([facts, *siblings], verdicts, strict=True):
+            await self._note(one, loaded.spec, verdict)
         return facts
 
-    async def _foreseen(self, job: NewJob, spec: JobSpec, rows: "_Rows") -> Any:
+    async def _foreseen(self, job: NewJob, spec: JobSpec, lanes: Mapping[str, int]) -> Any:
         """Ask whether a job will make its deadline, before it is opened."""
-        if self._foresight is None or job.deliver_by is None:
+        if self._foresight is None or job.deliver_by is None or not lanes:
             return None
-        return await self._foresight.foresee(job, spec.on_late, rows.lanes)
+        return await self._foresight.foresee(job, spec.on_late, lanes)
 
     async def _note(self, facts: JobFacts, spec: JobSpec, verdict: Any) -> None:
         if self._foresight is not None and verdict is not None:
@@ -294,22 +321,24 @@ class Receiver:
         return suppressed
 
     async def _pour(
-        self,
-        job_id: int,
-        job: NewJob,
-        window: list[list[NewDelivery]],
-        rows: "_Rows",
-        log: RefusalLog,
+        self, family: Family, window: list[Piece], rows: "_Rows", log: RefusalLog
     ) -> None:
         """Insert window after window, each while the next one is being parsed."""
         while window:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
+            refused: list[Refused] = []
             try:
-                for batch in window:
-                    suppressed = await self._sift(job, batch, log)
-                    await self._queue.add_deliveries(job_id, batch, suppressed)
+                for chosen, batch in window:
+                    member = await family.of(chosen)
+                    if isinstance(member, str):
+                        refused += refusals(batch, member)
+                        continue
+                    suppressed = await self._sift(member.job, batch, log)
+                    await self._queue.add_deliveries(member.id, batch, suppressed)
+                    member.lanes.update(row.destination for row in batch)
             finally:
                 await asyncio.wait([following])
+            await _to_the_end(partial(log.add, refused))
             window = following.result()
 
     async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:
@@ -354,9 +383,10 @@ class _Rows:
         self.lanes: Counter[str] = Counter()  # so far, by destination
         self.ended = False
 
-    def pull(self) -> list[list[NewDelivery]]:
+    def pull(self) -> list[Piece]:
         """Return the next rows in batches; an empty list is the end. Runs on a thread."""
         sheaves: list[list[NewDelivery]] = [[] for _ in range(_SHEAVES)]
+        chosen: dict[int, str] = {}
         before = self._count
         while not self.ended and self._count - before < self._window:
             batch = next(self._batches, None)
@@ -364,6 +394,7 @@ class _Rows:
                 self.ended = True
                 break
             self._log.add(batch.refused)
+            chosen.update(batch.chosen)
             for row in batch.rows:
                 sheaves[hash(row.destination) % _SHEAVES].append(row)
             self.lanes.update(row.destination for row in batch.rows)
@@ -376,11 +407,12 @@ class _Rows:
             time.sleep(0)  # lets the event loop have the interpreter lock between two blocks
         if self._count - before <= self._size:
             rows = sorted(chain.from_iterable(sheaves), key=_row)
-            return [rows] if rows else []
+            return by_set(rows, chosen) if rows else []
         return [
-            sheaf[start : start + self._size]
+            piece
             for sheaf in sheaves
             for start in range(0, len(sheaf), self._size)
+            for piece in by_set(sheaf[start : start + self._size], chosen)
         ]
 
 
@@ -388,7 +420,7 @@ def _row(row: NewDelivery) -> int:
     return row.row
 
 
-def _some(window: list[list[NewDelivery]], log: RefusalLog, name: str) -> None:
+def _some(window: Sequence[Piece], log: RefusalLog, name: str) -> None:
     """Refuse a job that has nobody to be sent to."""
     if window:
         return

@@ -24,6 +24,7 @@ from ekiden.spool.jobspec import JobError, nearest, shown
 from ekiden.spool.values import kind
 
 ADDRESS_COLUMNS: Final = ("address", "email")
+SET_COLUMN: Final = "configuration_set"
 TABLE_ENDINGS: Final = (".csv", ".tsv", ".txt")
 LINES_ENDINGS: Final = (".jsonl", ".ndjson")
 NESTING: Final = 8  # of lists and tables in merge data
@@ -52,10 +53,17 @@ class Refused:
 
 @dataclass(slots=True)
 class Batch:
-    """What one block of the input came to."""
+    """What one block of the input came to.
+
+    Args:
+        rows: The recipients.
+        refused: The rows that are not mailed.
+        chosen: The configuration sets that rows name, by row; it may name refused ones, too.
+    """
 
     rows: list[NewDelivery] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    chosen: dict[int, str] = field(default_factory=dict)
 
     def refuse(self, row: int, recipient: str, reason: str) -> None:
         """Add a refused row."""
@@ -69,6 +77,8 @@ class Plan:
     Args:
         file: For messages.
         address: The address column; "" for the first of `ADDRESS_COLUMNS` that is there.
+        sets: The column by which a row chooses its configuration set; "" for `SET_COLUMN`, if it
+            is there.
         delimiter: Of CSV; "" to go by the header line.
         encoding: The declared codec; "" for UTF-8, or UTF-16 by its BOM.
         required: Merge fields without which a recipient cannot be mailed.
@@ -79,6 +89,7 @@ class Plan:
 
     file: str
     address: str = ""
+    sets: str = ""
     delimiter: str = ""
     encoding: str = ""
     required: frozenset[str] = frozenset()
@@ -180,14 +191,17 @@ class _Table:
                 + ' (or set on_missing = "empty" or "default")',
             )
         self.names = names
+        self.chooses = _set_column(names, plan, where)
         self.required = {index for index, name in enumerate(names) if name in plan.required}
         if not plan.blank_is_missing:
             self.required = set()
-        # The address is stored beside the merge data, not in it, unless a template wants it there.
+        # The address is stored beside the merge data, not in it, unless a template wants it there;
+        # so is the set.
+        beside, wanted = {self.at, self.chooses}, plan.required | plan.mentioned
         self.keep = [
             index
             for index, name in enumerate(names)
-            if name and (index != self.at or name in plan.required | plan.mentioned)
+            if name and (index not in beside or name in wanted)
         ]
         self.all_but_address = self.keep == [i for i in range(self.width) if i != self.at]
         self.pack = _packer([names[index] for index in self.keep])
@@ -218,6 +232,9 @@ class _Table:
         at, keep, pack = self.at, self.keep, self.pack
         required, simple = self.required, self.all_but_address
         append = batch.rows.append
+        if (chooses := self.chooses) >= 0:
+            values = ((number, row[chooses].strip()) for number, row in enumerate(rows, first))
+            batch.chosen.update((number, value) for number, value in values if value)
         number = first - 1
         for row in rows:
             number += 1
@@ -324,6 +341,19 @@ def _address_column(names: Sequence[str], plan: Plan, where: str) -> int:
     )
 
 
+def _set_column(names: Sequence[str], plan: Plan, where: str) -> int:
+    """Where the column is by which rows choose their set; -1 if they do not."""
+    if not plan.sets:
+        return names.index(SET_COLUMN) if SET_COLUMN in names else -1
+    if plan.sets in names:
+        return names.index(plan.sets)
+    raise JobError.one(
+        f"No column `{shown(plan.sets, 100)}` for the configuration set.",
+        where=where,
+        remedy=f"{nearest(plan.sets, [name for name in names if name])}; or leave `set_column` out",
+    )
+
+
 # --- JSON Lines and inline lists ---------------------------------------------------------------
 
 
@@ -378,6 +408,7 @@ class _Objects:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.wanted = (plan.address,) if plan.address else ADDRESS_COLUMNS
+        self.sets = plan.sets or SET_COLUMN
         self.encode = msgspec.json.Encoder().encode
         self.addressed = False
         self.sample: Mapping[str, Any] = {}
@@ -401,19 +432,27 @@ class _Objects:
         except AddressError as error:
             batch.refuse(number, given, str(error))
             return
+        chosen = value.get(self.sets) or ""
         merge, reason = self._merge(value, key, plain=plain)
+        if not isinstance(chosen, str):
+            reason = f"`{self.sets}` is {kind(chosen)}, not the name of a configuration set"
         if reason:
             batch.refuse(number, given, reason)
-        else:
-            batch.rows.append(NewDelivery(address.spec, address.domain, self.encode(merge), number))
+            return
+        if chosen := chosen.strip():
+            batch.chosen[number] = chosen
+        batch.rows.append(NewDelivery(address.spec, address.domain, self.encode(merge), number))
 
     def _merge(self, value: dict[str, Any], key: str, *, plain: bool) -> tuple[dict[str, Any], str]:
         """Return the merge data, and why there is none; `plain`: no control characters in it."""
         required = self.plan.required
         if len(value) > limits.MERGE_FIELDS:
             return value, f"more than {limits.MERGE_FIELDS} fields"
-        if key not in required | self.plan.mentioned:
+        wanted = required | self.plan.mentioned
+        if key not in wanted:
             del value[key]
+        if self.sets in value and self.sets not in wanted:
+            del value[self.sets]
         if not plain or not set(map(type, value.values())) <= _TEXT:
             if reason := _unfit(value):
                 return value, reason

@@ -13,7 +13,7 @@ leave the job for the next round; `trouble` says so.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -41,7 +41,10 @@ class EndedJobs(Protocol):
     """What reports need of `ekiden.queue.queue.Queue`."""
 
     async def finished_jobs(self) -> list[JobFacts]:
-        """Jobs with nothing pending that are not marked done."""
+        """Jobs with nothing pending, of their siblings either, that are not marked done."""
+
+    async def siblings(self, *jobs: int) -> list[JobFacts]:
+        """The siblings of jobs."""
 
     async def job_rows(self, job_id: int, after_id: int, limit: int) -> list[JobRow]:
         """A page of a job's deliveries."""
@@ -157,30 +160,36 @@ class Reporter:
         return len(jobs)
 
     async def report(self, job: JobFacts) -> None:
-        """Write a job's report and result, and mark it done."""
+        """Write a job's report and result, and mark it done, with its siblings."""
+        siblings = await self._queue.siblings(job.id) if job.siblings else []
         if job.spool_name:
-            await self._write(job)
+            await self._write(job, siblings)
         facts = await self._queue.mark_done(job.id, self._clock())
-        if self._done is not None:
-            self._done(facts)
+        ended = [facts, *(await self._queue.siblings(job.id) if siblings else ())]
+        for one in ended:
+            if self._done is not None:
+                self._done(one)
         LOG.info("job_done", job=job.id, uid=job.uid, name=shown(job.name))
 
-    async def _write(self, job: JobFacts) -> None:
+    async def _write(self, job: JobFacts, siblings: Sequence[JobFacts]) -> None:
         name = stem(job.spool_name) + REPORT
         temporary = f".{name}.new"
         tally = _Tally()
         descriptor = await asyncio.to_thread(self._begin, temporary, name, tally)
         try:
-            after = 0
-            while rows := await self._queue.job_rows(job.id, after, _PAGE):
-                await asyncio.to_thread(_append, descriptor, rows, tally)
-                after = rows[-1].id
+            for one in (job, *siblings):
+                chosen = one.configuration_set if one.head else ""
+                after = 0
+                while rows := await self._queue.job_rows(one.id, after, _PAGE):
+                    await asyncio.to_thread(_append, descriptor, rows, tally, chosen)
+                    after = rows[-1].id
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        foreseen = _forecast(job, await self._queue.verdict(job.id))
+        verdicts = [await self._queue.verdict(one.id) for one in (job, *siblings)]
+        foreseen = _forecast(job, _worst(verdicts))
         told = {"forecast": foreseen, "volume": await self._queue.jumps(job.id)}
-        result = _result(job, tally, self._clock(), told)
+        result = _result(job, siblings, tally, self._clock(), told)
         await asyncio.to_thread(self._finish, temporary, name, job, result)
 
     def _begin(self, temporary: str, name: str, tally: _Tally) -> int:
@@ -218,11 +227,13 @@ class Reporter:
         write_json(self._spool, stem(job.spool_name) + RESULT, result)
 
 
-def _append(descriptor: int, rows: Iterable[JobRow], tally: _Tally) -> None:
+def _append(descriptor: int, rows: Iterable[JobRow], tally: _Tally, chosen: str) -> None:
+    """Write rows of the report; `chosen`: the set that they chose, "" for the job's."""
+    own = {"configuration_set": chosen} if chosen else {}
     lines = []
     for row in rows:
         tally.add(row)
-        lines.append(msgspec.json.encode(_line(row)) + b"\n")
+        lines.append(msgspec.json.encode(_line(row) | own) + b"\n")
     _write_all(descriptor, b"".join(lines))
 
 
@@ -246,9 +257,24 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _result(job: JobFacts, tally: _Tally, now: float, told: dict[str, Any]) -> dict[str, Any]:
-    fates = {state.value: job.counts.get(state, 0) for state in State if state.final}
-    rows = job.total + job.refused + job.duplicates
+def _worst(verdicts: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What was said of the one that fares worst."""
+    said = [one for one in verdicts if one is not None]
+    return min(said, key=lambda one: float(one["whole"]["in_time"]), default=None)
+
+
+def _result(
+    job: JobFacts,
+    siblings: Sequence[JobFacts],
+    tally: _Tally,
+    now: float,
+    told: dict[str, Any],
+) -> dict[str, Any]:
+    members = (job, *siblings)
+    fates = _fates(members)
+    total = sum(one.total for one in members)
+    duplicates = sum(one.duplicates for one in members)
+    rows = total + job.refused + duplicates
     delivered = fates[State.DELIVERED.value]
     spent = (tally.last - tally.first) if tally.first and tally.last else 0.0
     worst = sorted(tally.failures.values(), key=lambda one: -one.count)[:_FAILURES]
@@ -260,10 +286,13 @@ def _result(job: JobFacts, tally: _Tally, now: float, told: dict[str, Any]) -> d
         "fate": "cancelled" if job.state.value == "cancelled" else "done",
         "counts": {
             "rows": rows,
-            "accepted": job.total,
+            "accepted": total,
             REFUSED: job.refused,
-            "duplicates": job.duplicates,
+            "duplicates": duplicates,
             **fates,
+        },
+        "sets": {
+            one.configuration_set: {"accepted": one.total, **_fates([one])} for one in siblings
         },
         "in_doubt": tally.in_doubt,
         "attempts": tally.attempts,
@@ -275,14 +304,20 @@ def _result(job: JobFacts, tally: _Tally, now: float, told: dict[str, Any]) -> d
             "ended": _time(now),
         },
         "rates": {
-            "delivered": round(delivered / job.total, 6) if job.total else 0.0,
-            "bounced": round(fates[State.BOUNCED.value] / job.total, 6) if job.total else 0.0,
+            "delivered": round(delivered / total, 6) if total else 0.0,
+            "bounced": round(fates[State.BOUNCED.value] / total, 6) if total else 0.0,
             "per_second": round(delivered / spent, 3) if spent > 0 else None,
         },
         **told,  # when it came in
         "failures": [_failure(one, rows) for one in worst],
         "report": stem(job.spool_name) + REPORT,
     }
+
+
+def _fates(jobs: Iterable[JobFacts]) -> dict[str, int]:
+    """How many deliveries of some jobs came to each end."""
+    counts = [job.counts for job in jobs]
+    return {state.value: sum(one.get(state, 0) for one in counts) for state in State if state.final}
 
 
 def _forecast(job: JobFacts, verdict: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -148,8 +148,8 @@ def _refund(state: State, held: tuple[Lane, Session | None, float], now: float) 
     if not session.finishing and session.id in state.sessions:
         session.taken -= 1
     pace = lane.job.facts.pace
-    if pace is not None and lane.job.sent > 0:
-        lane.job.sent -= 1
+    if pace is not None and lane.job.round.sent > 0:
+        lane.job.round.sent -= 1
     if session.work.site.waiters:
         state.set_timer(session.work.site, now)
 

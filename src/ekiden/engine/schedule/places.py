@@ -18,7 +18,7 @@ from ekiden.engine.schedule.facts import (
 )
 from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.ways import Path, Pool, Road, Site, Source
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Work
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Work
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.hours import Hours
 from ekiden.shaping.ramps import OTHER, Ramps
@@ -37,6 +37,7 @@ class Places:
         self.jitter = jitter
         self.engine = Scope("engine", "", options.caps, options.bulk_turns)
         self.jobs: dict[int, Job] = {}
+        self.rounds: dict[int, Round] = {}  # of jobs with siblings and a pace, by the job's id
         self.destinations: dict[str, Destination] = {}
         self.resting: OrderedDict[str, Destination] = OrderedDict()  # resolved, without lanes
         self.sites: dict[str, Site] = {}

@@ -38,6 +38,17 @@ class Destination(Scope):
         self.stuck: list[Lane] = []  # lanes waiting for this destination's own caps
 
 
+class Round:
+    """How far a job is in its pace (at most N, then wait T); its siblings share it."""
+
+    __slots__ = ("jobs", "sent", "until")
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.sent = 0
+        self.until = NEVER
+
+
 class Job:
     """One submission: when it may send, and its lanes."""
 
@@ -46,9 +57,8 @@ class Job:
         "facts",
         "from_at",
         "lanes",
-        "paced_until",
         "rank",
-        "sent",
+        "round",
         "stuck",
         "timer",
     )
@@ -58,8 +68,7 @@ class Job:
         self.rank = 0 if facts.priority == 0 else 1
         self.lanes: dict[int, Lane] = {}
         self.stuck: list[Share] = []  # shares waiting for this job's time
-        self.sent = 0  # in the present round of its pace
-        self.paced_until = NEVER
+        self.join(Round())
         self.from_at = facts.send_at  # not before; the later of send_at and the pace
         self.delay = 0.0  # seconds by which a scheduled start is put off
         self.timer = FOREVER
@@ -67,11 +76,16 @@ class Job:
     def change(self, facts: JobFacts, delay: float) -> None:
         """Take over new facts, and how far its scheduled start is put off."""
         if facts.pace != self.facts.pace:
-            self.sent, self.paced_until = 0, NEVER
+            self.round.sent, self.round.until = 0, NEVER
         self.facts = facts
         self.delay = delay
         self.rank = 0 if facts.priority == 0 else 1
-        self.from_at = max(self.begins_at, self.paced_until)
+        self.from_at = max(self.begins_at, self.round.until)
+
+    def join(self, shared: Round) -> None:
+        """Share a pace with the jobs of a round."""
+        self.round = shared
+        shared.jobs.append(self)
 
     @property
     def begins_at(self) -> float:
@@ -87,11 +101,13 @@ class Job:
         pace = self.facts.pace
         if pace is None:
             return
-        self.sent += 1
-        if self.sent >= pace.messages:
-            self.sent = 0
-            self.paced_until = now + pace.seconds
-            self.from_at = max(self.begins_at, self.paced_until)
+        shared = self.round
+        shared.sent += 1
+        if shared.sent >= pace.messages:
+            shared.sent = 0
+            shared.until = now + pace.seconds
+            for job in shared.jobs:
+                job.from_at = max(job.begins_at, shared.until)
 
 
 class Lane:
