@@ -1,7 +1,10 @@
 """Rows that choose their configuration set: every promise of a set holds for them, in one job."""
 
+import asyncio
 import csv
 import json
+import smtplib
+import ssl
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +17,7 @@ from ekiden.events.model import Event, EventType
 from ekiden.lists.model import Preference, Topic
 from ekiden.lists.suppression import Reason, Suppression
 from ekiden.queue.model import JobState, State
+from ekiden.sink.server import Place, Sink, SinkOptions
 from stage import PAGE, SENDER, Stage, free_port
 from test_app_delivery import daemon, until
 from test_app_events import ekiden
@@ -274,3 +278,55 @@ async def test_a_person_stops_all_of_a_job_or_the_rows_of_a_set(tmp_path: Path) 
         assert (await ekiden(stage, "job", "cancel", "never", "--yes"))[0] == 0
         await until(stage.result("never").exists)
         assert holds(stage, "never", {"rows": 3, "accepted": 3, "delivered": 1, "cancelled": 2})
+
+
+async def test_verified_tls_of_rows(tmp_path: Path) -> None:
+    """One site with a certificate that is trusted, one with one that is not."""
+    port = free_port()
+    trusted = [f"127.0.1.{n + 1}" for n in range(2)]
+    extra = '[tls]\nca_file = "ca.pem"\n'
+    extra += '[configuration_set.strict]\ntls = "verified"\nlifetime = "3s"\n'
+    extra += '[configuration_set.some]\ntls = "required"\n'
+    stage = Stage(tmp_path / "s", destinations=2, sites=2, extra=extra, port=port)
+    stage.write()
+    sinks = [
+        Sink(
+            SinkOptions(
+                places=[Place(host=host, port=port, site=f"s{n}", name=f"mx.s{n}.example")],
+                record=stage.directory / f"record{n}.jsonl",
+            )
+        )
+        for n, host in enumerate(trusted)
+    ]
+    async with sinks[0], sinks[1], stage.dns():
+        pem = await asyncio.to_thread(certificate, trusted[0], port)
+        (stage.directory / "ca.pem").write_text(pem)
+        async with daemon(stage) as app:
+            rows = [
+                (f"success+{chosen}@d{n}.example", chosen)
+                for n in range(2)
+                for chosen in ("strict", "some", "")
+            ]
+            drop(stage, "news", rows)
+            await until(stage.result("news").exists)
+            (history,) = await app.queue.deliveries_for("success+strict@d1.example")
+    fates = {recipient: fate for recipient, fate, _ in stage.fates("news")}
+    late = "success+strict@d1.example"
+    assert fates == dict.fromkeys([one for one, _ in rows], "delivered") | {late: "expired"}
+    tried = history.attempts[0].attempt
+    assert tried is not None
+    assert tried.reply.endswith(
+        "certificate of mx.s1.example is not valid, and the job requires it"
+    )
+
+
+def certificate(host: str, port: int) -> str:
+    """What a receiver shows after STARTTLS."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP(host, port) as client:
+        client.starttls(context=context)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        shown = client.sock.getpeercert(binary_form=True)
+        assert shown is not None
+        return ssl.DER_cert_to_PEM_cert(shown)

@@ -322,3 +322,40 @@ def test_tls_from_the_start(loop: str, tmp_path: Path, monkeypatch: pytest.Monke
         assert mailbox.contents == [CONTENT]
 
     on(loop, main)
+
+
+@LOOPS
+def test_a_certificate_is_proven_where_some_mail_asks_for_it(loop: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with receiver(tmp_path) as there:
+            asked = spec(there, tls=TlsPolicy.OPPORTUNISTIC, prove=True)
+            session = await open_session(asked)
+            assert isinstance(session, Session), session
+            assert (session.verified, session.tls_failure) == (True, "")
+            assert shape(await send(session, CONTENT)) == YES
+            await session.close()
+            plain = await open_session(replace(asked, prove=False))
+            assert isinstance(plain, Session)
+            assert (plain.verified, plain.tls[:5]) == (False, "TLSv1")
+            await plain.close()
+
+    on(loop, main)
+
+
+@LOOPS
+@pytest.mark.parametrize("policy", [TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED])
+def test_a_host_without_a_valid_certificate_is_used_as_its_policy_says(
+    loop: str, policy: TlsPolicy, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with receiver(tmp_path, "another.test") as there:
+            asked = spec(there, tls=policy, prove=True)
+            for _ in range(2):  # the second time it is not asked for
+                session = await open_session(asked)
+                assert isinstance(session, Session), session
+                assert (session.verified, session.tls[:5]) == (False, "TLSv1")
+                assert not asked.contexts.may_prove("peer.test", asyncio.get_running_loop().time())
+                await session.close()
+            assert asked.contexts.may_prove("peer.test", asyncio.get_running_loop().time() + 3601)
+
+    on(loop, main)

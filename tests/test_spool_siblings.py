@@ -110,7 +110,7 @@ async def claim_both(queue: Queue) -> list[Claimed]:
 
 
 async def people(queue: Queue, job: JobFacts) -> list[str]:
-    return [row.recipient.partition("@")[0] for row in await all_rows(queue, job.id)]
+    return sorted(row.recipient.partition("@")[0] for row in await all_rows(queue, job.id))
 
 
 async def test_rows_go_where_their_column_says(spool: Spool, queue: Queue) -> None:

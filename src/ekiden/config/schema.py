@@ -210,10 +210,11 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
         ),
     ] = ""
     tls: Annotated[
-        Literal["required"] | None,
+        Literal["required", "verified"] | None,
         Key(
-            "Its mail never travels in the clear; it waits for a session with TLS.",
-            why="What is asked of certificates is said by destination ([tls]).",
+            'Its mail waits for a session with TLS; with "verified", for one with a host whose'
+            " certificate is valid for its name.",
+            why="What holds for all mail to a receiver is said by destination ([tls]).",
             example='"required"',
         ),
     ] = None

@@ -23,7 +23,9 @@ import msgspec
 from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
 from ekiden.dkim.sign import Signer
 from ekiden.engine.links import JobLinks, LinkMaker, TrackingOptions
+from ekiden.engine.session import Session
 from ekiden.engine.signing import Signed, SigningThreads
+from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
 from ekiden.message.content import decode
@@ -74,13 +76,14 @@ class SetOptions:
 
     Args:
         dkim: Domains whose keys sign instead of the From header's.
-        tls_required: Its messages do not travel in the clear.
+        tls: REQUIRED: its messages do not travel in the clear; VERIFIED: nor to a host whose
+            certificate was not found valid.
         tracking: What is tracked of them.
         return_domain: The domain of their return addresses; "" for the usual one.
     """
 
     dkim: tuple[str, ...] = ()
-    tls_required: bool = False
+    tls: TlsPolicy | None = None
     tracking: TrackingOptions = field(default_factory=TrackingOptions)
     return_domain: str = ""
 
@@ -182,7 +185,7 @@ class Composer:
         self._queue = queue
         self._jobs = jobs
         self._signer = signer
-        self._sets = sets
+        self._take_sets(sets)
         self._identifiers = identifiers
         self._threads = threads
         self._now = now
@@ -206,20 +209,33 @@ class Composer:
     ) -> None:
         """Take over the keys, sets, marks and links of a new configuration."""
         self._signer = signer
-        self._sets = sets
+        self._take_sets(sets)
         self._identifiers = identifiers
         self._links = links
         self._plays.clear()
+
+    def _take_sets(self, sets: Mapping[str, SetOptions]) -> None:
+        self._sets = sets
+        self._verifies = any(one.tls is TlsPolicy.VERIFIED for one in sets.values())
 
     @property
     def behind(self) -> bool:
         """Whether as many messages wait to be made as the threads take at once."""
         return len(self._orders) >= self._threads.limit
 
-    def wants_tls(self, job_id: int) -> bool:
-        """Whether a job's messages must not travel in the clear."""
+    def lacks(self, job_id: int, session: Session) -> str:
+        """Return what a session lacks of what a job's set asks of TLS; "" for nothing."""
+        if session.verified or (session.tls and not self._verifies):
+            return ""
         job = self._jobs.get(job_id)
-        return job is not None and self._set_of(job).tls_required
+        asked = None if job is None else self._set_of(job).tls
+        if asked is None:
+            return ""
+        if not session.tls:
+            return f"{session.host} offers no TLS, and the job requires it"
+        if asked is TlsPolicy.VERIFIED:
+            return f"the certificate of {session.host} is not valid, and the job requires it"
+        return ""
 
     def compose(
         self, claimed: Claimed, *, seven_bit: bool = False

@@ -49,6 +49,8 @@ from ekiden.text import printable
 # there are ephemeral ports (ip(7)). Python names it from 3.12 on.
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 _SUBMISSIONS_PORT: Final = 465
+_PROVABLE: Final = frozenset({TlsPolicy.OPPORTUNISTIC, TlsPolicy.REQUIRED})
+_PROVE_AGAIN: Final = 3600.0  # seconds after which a host may have got a valid certificate
 _DETAIL: Final = 200  # characters of a foreign exception that go into an outcome
 
 _ERRNO_CAUSES: Final = {
@@ -81,6 +83,8 @@ class ConnectSpec:
         lookup: Finds the addresses of a host: `Resolver.addresses`.
         port: TCP port; 465 means TLS from the start (RFC 8314 section 3.3), whatever `tls` says.
         tls: Whether STARTTLS is used.
+        prove: Ask for a valid certificate first where the policy needs none: some mail does. A host
+            that has none gets a second connection, and is not asked again for an hour.
         contexts: The daemon's shared TLS contexts.
         credentials: For AUTH; None = none.
         policy: Which addresses may be dialled.
@@ -94,6 +98,7 @@ class ConnectSpec:
     lookup: Lookup | None = None
     port: int = 25
     tls: TlsPolicy = TlsPolicy.OPPORTUNISTIC
+    prove: bool = False
     contexts: TlsContexts = field(default_factory=TlsContexts)
     credentials: Credentials | None = None
     policy: AddressPolicy = field(default_factory=AddressPolicy)
@@ -149,6 +154,15 @@ async def _addresses(spec: ConnectSpec) -> Sequence[str] | Unresolved:
     return await spec.lookup(spec.host)
 
 
+def _for_want_of_tls(failure: Rejected | Broke) -> bool:
+    tls = isinstance(failure, Broke) and failure.cause is Cause.TLS
+    return tls or failure.stage is Stage.STARTTLS
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _next_address_may_help(failure: Rejected | Broke) -> bool:
     if failure.stage is not Stage.CONNECT:
         return False
@@ -158,6 +172,11 @@ def _next_address_may_help(failure: Rejected | Broke) -> bool:
 
 
 async def _open(spec: ConnectSpec, address: str) -> Session | Rejected | Broke:
+    if spec.prove and spec.tls in _PROVABLE and spec.contexts.may_prove(spec.host, _now()):
+        proven = await _Opening(replace(spec, tls=TlsPolicy.VERIFIED), address).run()
+        if isinstance(proven, Session) or not _for_want_of_tls(proven):
+            return proven
+        spec.contexts.unproven(spec.host, _now() + _PROVE_AGAIN)
     opened = await _Opening(spec, address).run()
     if (
         isinstance(opened, Broke)
@@ -340,6 +359,7 @@ class _Opening:
             address=self.address,
             tls=tls,
             tls_failure=self.tls_failure,
+            verified=secured and self.spec.tls is TlsPolicy.VERIFIED,
             chunking=self.spec.chunking,
         )
 

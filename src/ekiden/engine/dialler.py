@@ -77,6 +77,7 @@ class DialOptions:
         tls: The TLS policies.
         policy: Which addresses may be dialled.
         deadlines: Seconds per step.
+        prove: Ask hosts for a valid certificate before one is taken that is not.
         chunking: Use BDAT where it is offered.
         cafile: Trusted certificates for verified sessions; None = the system's.
     """
@@ -84,6 +85,7 @@ class DialOptions:
     tls: TlsRules = field(default_factory=TlsRules)
     policy: AddressPolicy = field(default_factory=AddressPolicy)
     deadlines: Deadlines = field(default_factory=Deadlines)
+    prove: bool = False
     chunking: bool = True
     cafile: str | None = None
 
@@ -131,6 +133,7 @@ class Dialler:
                 source=source,
                 port=site.port,
                 tls=self.tls(destination, site),
+                prove=self._options.prove,
                 contexts=self._contexts,
                 credentials=None if route is None else route.credentials,
                 policy=self._options.policy,

@@ -513,7 +513,5 @@ class Dispatcher:
 
     def objection(self, claimed: Claimed, session: Session) -> Broke | None:
         """Return why a delivery may not travel over this session, if so."""
-        if session.tls or not self._parts.composer.wants_tls(claimed.job_id):
-            return None
-        detail = f"{session.host} offers no TLS, and the job requires it"
-        return Broke(Stage.STARTTLS, Cause.TLS, detail)
+        detail = self._parts.composer.lacks(claimed.job_id, session)
+        return Broke(Stage.STARTTLS, Cause.TLS, detail) if detail else None

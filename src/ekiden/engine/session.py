@@ -48,6 +48,7 @@ class Session:
         extensions: What the receiver offered in its last EHLO reply.
         tls: The TLS version and cipher, "" in the clear.
         tls_failure: Why an opportunistic session is in the clear, "" otherwise.
+        verified: The host's certificate was found valid for its name.
         host: The MX host's name.
         address: The IP address it was reached at.
         transactions: Transactions begun so far.
@@ -66,6 +67,7 @@ class Session:
         "tls",
         "tls_failure",
         "transactions",
+        "verified",
     )
 
     def __init__(
@@ -77,6 +79,7 @@ class Session:
         address: str = "",
         tls: str = "",
         tls_failure: str = "",
+        verified: bool = False,
         chunking: bool = False,
     ) -> None:
         self._wire = wire
@@ -88,6 +91,7 @@ class Session:
         self.address = address
         self.tls = tls
         self.tls_failure = tls_failure
+        self.verified = verified
         self.transactions = 0
         self.outcome: Outcome | None = None
 

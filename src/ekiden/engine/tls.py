@@ -100,6 +100,28 @@ class TlsContexts:
     def __init__(self, cafile: str | None = None) -> None:
         self._cafile: Final = cafile
         self._contexts: dict[bool, ResumingContext] = {}
+        self._unproven: OrderedDict[str, float] = OrderedDict()
+
+    def may_prove(self, host: str, now: float) -> bool:
+        """Whether a host's certificate is worth asking for: it was not found wanting lately.
+
+        Args:
+            host: The MX host.
+            now: Seconds on the clock of `unproven`.
+        """
+        return self._unproven.get(host, now) <= now
+
+    def unproven(self, host: str, until: float) -> None:
+        """Note that a host has no TLS, or no valid certificate.
+
+        Args:
+            host: The MX host.
+            until: When it is worth asking again, seconds.
+        """
+        self._unproven[host] = until
+        self._unproven.move_to_end(host)
+        while len(self._unproven) > limits.TLS_SESSIONS_KEPT:
+            self._unproven.popitem(last=False)
 
     def get(self, policy: TlsPolicy) -> ResumingContext:
         """Return the context for `policy`: one that checks certificates only if it says so."""

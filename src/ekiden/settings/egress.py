@@ -126,6 +126,7 @@ def dialling(config: Config) -> DialOptions:
             allowed=config.delivery.allow_networks,
             own=own_addresses(sources(config).values()),
         ),
+        prove=any(one.tls == "verified" for one in config.configuration_sets.values()),
         chunking=config.delivery.chunking,
         cafile=None if tls.ca_file is None else str(tls.ca_file),
     )

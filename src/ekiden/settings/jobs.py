@@ -6,6 +6,7 @@ from dataclasses import replace
 from ekiden.config import Config, ConfigurationSet
 from ekiden.engine.composer import SetOptions
 from ekiden.engine.links import TrackingOptions
+from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import ConfigError, RefusedError
 from ekiden.message.lint.model import LintOptions, Severity
 from ekiden.message.lint.rules import RULES
@@ -60,7 +61,7 @@ def sets(config: Config) -> Mapping[str, SetOptions]:
     return {
         name: SetOptions(
             dkim=one.dkim,
-            tls_required=one.tls == "required",
+            tls=None if one.tls is None else TlsPolicy(one.tls),
             return_domain=one.return_domain,
             tracking=TrackingOptions(
                 one.track_opens,
