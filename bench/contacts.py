@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -57,8 +58,9 @@ def write(path: Path, size: int) -> None:
             )
 
 
-def ekiden(folder: Path, *arguments: object) -> float:
-    started = time.perf_counter()
+def ekiden(folder: Path, *arguments: object) -> tuple[float, float, int]:
+    """Run a command; returns its seconds, its seconds of CPU, and the most MiB of any so far."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "ekiden", *map(str, arguments)],
         env={**os.environ, "EKIDEN_CONFIG": str(folder / "config.toml")},
@@ -66,10 +68,11 @@ def ekiden(folder: Path, *arguments: object) -> float:
         capture_output=True,
         text=True,
     )
-    took = time.perf_counter() - started
+    took, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     if "import" in arguments:
         print("   ", ", ".join(" ".join(line.split("\t")) for line in done.stdout.splitlines()))
-    return took
+    return took, cpu, after.ru_maxrss // 1024
 
 
 @contextmanager
@@ -87,8 +90,9 @@ def running(folder: Path) -> Iterator[None]:
         process.wait()
 
 
-def tell(what: str, seconds: float, size: int) -> None:
-    print(f"{what}: {seconds:.1f} s, {size / seconds:,.0f}/s")
+def tell(what: str, took: tuple[float, float, int], size: int) -> None:
+    seconds, cpu, memory = took
+    print(f"{what}: {seconds:.1f} s, {size / seconds:,.0f}/s, CPU {cpu:.1f} s, {memory} MiB")
 
 
 async def claims(folder: Path, size: int) -> None:
@@ -149,8 +153,15 @@ def main() -> None:
         with running(folder):
             tell("import through a daemon", ekiden(folder, "contacts", "import", "two", file), size)
         out = folder / "out.csv"
-        tell("export", ekiden(folder, "contacts", "export", "one", out), size)
-        print(f"database: {(folder / 'queue.db').stat().st_size / 2**20:.0f} MiB (two lists)")
+        tell("export, CSV", ekiden(folder, "contacts", "export", "one", out), size)
+        lines = folder / "out.jsonl"
+        tell("export, JSON Lines", ekiden(folder, "contacts", "export", "one", lines), size)
+        ekiden(folder, "lists", "add", "three")
+        for topic in ("news", "ads"):
+            ekiden(folder, "topics", "add", "three", topic)
+        again = ekiden(folder, "contacts", "import", "three", lines)
+        tell("import of that, JSON Lines", again, size)
+        print(f"database: {(folder / 'queue.db').stat().st_size / 2**20:.0f} MiB (three lists)")
         asyncio.run(claims(folder, size))
 
 
