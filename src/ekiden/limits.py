@@ -60,6 +60,7 @@ JOB_FILE_BYTES: Final = 1024 * 1024  # job.toml
 INLINE_JOB_BYTES: Final = 64 * 1024 * 1024  # NAME.json, NAME.toml
 TEMPLATE_BYTES: Final = 4 * 1024 * 1024
 STORED_TEMPLATE_BYTES: Final = 500 * 1024  # all texts of one version; as Amazon SES
+STORED_PARTS_BYTES: Final = 8 * 1024 * 1024  # its images and attachments together
 ATTACHMENT_BYTES: Final = 25 * 1024 * 1024
 ATTACHMENTS: Final = 100
 ROW_BYTES: Final = 256 * 1024  # one recipient with its merge data

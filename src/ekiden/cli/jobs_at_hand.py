@@ -27,9 +27,19 @@ def draft(
     Raises:
         EkidenError: The job is wrong.
     """
+    rules = content_rules(config, given)
+    return read_draft(config, path, now=now, rules=rules, count=count, recipient=recipient)
+
+
+def content_rules(config: Config, given: Path | None) -> ContentRules:
+    """Return what holds for the content of a job, with stored templates asked for.
+
+    Args:
+        config: The configuration.
+        given: Its file as it was given to the command.
+    """
 
     def find(reference: str) -> StoredTemplate:
         return ask(given, ShowTemplate(reference=reference))
 
-    rules = ContentRules(settings.intake(config).on_missing, config.content.inline_css, find)
-    return read_draft(config, path, now=now, rules=rules, count=count, recipient=recipient)
+    return ContentRules(settings.intake(config).on_missing, config.content.inline_css, find)

@@ -68,7 +68,8 @@ def lint(
 async def _of(
     settings: "Config", path: Path, kind: Kind, config: Path | None, *, dns: bool
 ) -> "list[Finding]":
-    import time  # noqa: PLC0415 - as above
+    import asyncio  # noqa: PLC0415 - as above
+    import time  # noqa: PLC0415
 
     from ekiden.cli.jobs_at_hand import draft  # noqa: PLC0415
     from ekiden.message.lint import check  # noqa: PLC0415
@@ -81,7 +82,10 @@ async def _of(
         found = check.lint(message, lint_options(settings), _purpose(message, kind))
         domain = check.sender_domain(message)
     else:
-        made = draft(settings, path, config, now=now, count=settings.lint.rows)
+        # On a thread: a stored template is asked for, by a loop of its own.
+        made = await asyncio.to_thread(
+            draft, settings, path, config, now=now, count=settings.lint.rows
+        )
         found = await findings(settings, made.job, made.rows, now=now)
         domain = made.job.from_domain
     if dns and domain:

@@ -54,7 +54,7 @@ def plan(  # noqa: PLR0917 - typer reads options from positions
 
     settings = load_config(config)
     now = time.time()
-    load = _read(settings, job, start, now)
+    load = _read(settings, job, config, start, now)
     kept = None if source_state is None else _state(source_state)
     facts = asyncio.run(_facts(settings, load, now, kept, dns=dns))
     if save_state is not None:
@@ -66,11 +66,13 @@ def plan(  # noqa: PLR0917 - typer reads options from positions
         _show(found)
 
 
-def _read(config: "Config", path: Path, start: str, now: float) -> "Load":
+def _read(config: "Config", path: Path, given: Path | None, start: str, now: float) -> "Load":
     """Read a job and count its recipients by destination."""
-    from ekiden.forecast.drafts import read_load  # noqa: PLC0415 - as above
+    from ekiden.cli.jobs_at_hand import content_rules  # noqa: PLC0415 - as above
+    from ekiden.forecast.drafts import read_load  # noqa: PLC0415
 
-    return read_load(config, path, start=start, now=now)
+    rules = content_rules(config, given)
+    return read_load(config, path, start=start, now=now, rules=rules)
 
 
 def _state(path: Path) -> "Facts":

@@ -36,7 +36,7 @@ def submit(
     from ekiden.spool.submit import submit as put  # noqa: PLC0415 - help must not wait for it
 
     names = put(paths, settings.spool.directory)
-    told = _unusual(settings, paths)
+    told = _unusual(settings, paths, config)
     if as_json:
         print_json(
             [
@@ -51,7 +51,7 @@ def submit(
             note(f"{path}: {words}")
 
 
-def _unusual(settings: "Config", paths: list[Path]) -> list[tuple[str, ...]]:
+def _unusual(settings: "Config", paths: list[Path], given: Path | None) -> list[tuple[str, ...]]:
     """Return what is to be said of each job's volume.
 
     Where the queue cannot be asked, or a job cannot be read, that is nothing: the daemon says it.
@@ -60,6 +60,7 @@ def _unusual(settings: "Config", paths: list[Path]) -> list[tuple[str, ...]]:
     import time  # noqa: PLC0415
     from contextlib import suppress  # noqa: PLC0415
 
+    from ekiden.cli.jobs_at_hand import content_rules  # noqa: PLC0415
     from ekiden.errors import EkidenError  # noqa: PLC0415
     from ekiden.forecast.drafts import read_load  # noqa: PLC0415
     from ekiden.forecast.steady import known, unusual  # noqa: PLC0415
@@ -73,7 +74,7 @@ def _unusual(settings: "Config", paths: list[Path]) -> list[tuple[str, ...]]:
         return found  # and no job needs to be read
     for place, path in enumerate(paths):
         with suppress(EkidenError, OSError):
-            load = read_load(settings, path, now=now)
+            load = read_load(settings, path, now=now, rules=content_rules(settings, given))
             found[place] = unusual(settings, load.pool, load.total, kept, now)
     return found
 

@@ -11,6 +11,7 @@ from ekiden.cli.output import Column, count, moment, note, print_facts, print_js
 from ekiden.errors import EkidenError
 
 if TYPE_CHECKING:
+    from ekiden.message.content import Attachment
     from ekiden.templates.model import TemplateFacts, TemplateText
 
 Name = Annotated[str, typer.Argument(help="The template's name.", show_default=False)]
@@ -48,6 +49,14 @@ def add(
     text: Annotated[
         Path | None, typer.Option(help="The file of the text.", show_default=False)
     ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--image", help="CID=FILE: an inline image; repeatable.", show_default=False),
+    ] = None,
+    attached: Annotated[
+        list[Path] | None,
+        typer.Option("--attach", help="A file to attach; repeatable.", show_default=False),
+    ] = None,
     configuration_set: Annotated[
         str,
         typer.Option(
@@ -71,6 +80,7 @@ def add(
     found, chosen = (TemplateText(), "") if source is None else read_template(source)
     given: dict[str, Any] = {"subject": subject}
     given |= {key: read_text(file) for key, file in (("html", html), ("text", text)) if file}
+    given["attachments"] = (*found.attachments, *_parts(images or [], attached or []))
     found = msgspec.structs.replace(found, **{key: one for key, one in given.items() if one})
     checked(found)
     request = AddTemplate(
@@ -114,6 +124,8 @@ def show(wanted: Wanted, config: ConfigPath = None, as_json: AsJson = False) -> 
         "defaults": ", ".join(f"{key}={value}" for key, value in text.defaults.items()) or "-",
         "subject": text.subject,
         "preheader": text.preheader or "-",
+        "images": _named(text, inline=True),
+        "attachments": _named(text, inline=False),
     }
     print_facts(told)
     for label, body in (("text", text.text), ("html", text.html)):
@@ -203,6 +215,34 @@ def _print(found: Iterable["TemplateFacts"], *, as_json: bool) -> None:
         for one in found
     ]
     print_table(columns, rows, empty="There are no templates; store one: ekiden templates add")
+
+
+def _parts(images: list[str], attached: list[Path]) -> list["Attachment"]:
+    """The parts that options name."""
+    from ekiden.spool.template_files import read_attachment  # noqa: PLC0415 - as above
+
+    found = []
+    for one in images:
+        cid, given, file = one.partition("=")
+        if not (cid and given and file):
+            raise EkidenError(
+                f"{one[:100]!r} names no image",
+                where="--image",
+                remedy='write CID=FILE, as in logo=logo.png for <img src="cid:logo">',
+            )
+        found.append(read_attachment(Path(file), cid))
+    return [*found, *(read_attachment(file) for file in attached)]
+
+
+def _named(text: "TemplateText", *, inline: bool) -> str:
+    """The images or the attachments of a template, for a person."""
+    named = [
+        f"{f'{one.content_id}=' if inline else ''}{one.filename}"
+        f" ({one.content_type}, {len(one.data):,} bytes)"
+        for one in text.attachments
+        if inline is (one.content_id is not None)
+    ]
+    return ", ".join(named) or "-"
 
 
 def _fields(text: "TemplateText") -> frozenset[str]:

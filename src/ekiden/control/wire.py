@@ -31,7 +31,7 @@ from ekiden.errors import (
     UnavailableError,
 )
 
-LINE_BYTES: Final = 1024 * 1024
+LINE_BYTES: Final = 12 * 1024 * 1024  # the parts of a stored template in base64, and its texts
 REQUESTS: Final[dict[str, type[Any]]] = {
     **BASIC_REQUESTS,
     **LIST_REQUESTS,

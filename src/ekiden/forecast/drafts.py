@@ -16,7 +16,14 @@ from ekiden.spool.values import Context, WrongValueError, moment
 from ekiden.text import printable
 
 
-def read_load(config: Config, path: Path, *, start: str = "", now: float) -> Load:
+def read_load(
+    config: Config,
+    path: Path,
+    *,
+    start: str = "",
+    now: float,
+    rules: ContentRules | None = None,
+) -> Load:
     """Read a job from where it lies, counting its recipients as they stream by; blocking.
 
     Args:
@@ -24,6 +31,7 @@ def read_load(config: Config, path: Path, *, start: str = "", now: float) -> Loa
         path: A job directory, or a .toml, .json or .eml file.
         start: Begin then instead of at the job's own `send_at`, written as it would be there.
         now: UNIX seconds.
+        rules: Where a stored template is found; None knows of none.
 
     Raises:
         EkidenError: The job is wrong, or cannot be read.
@@ -34,7 +42,7 @@ def read_load(config: Config, path: Path, *, start: str = "", now: float) -> Loa
         what = f"It cannot be read: {error.strerror}."
         raise RefusedError(what, where=printable(str(path)), remedy="check the path") from None
     owners = {os.geteuid(), os.fstat(descriptor).st_uid}
-    loaded = load_entry(descriptor, path.resolve().name, owners, now, ContentRules())
+    loaded = load_entry(descriptor, path.resolve().name, owners, now, rules or ContentRules())
     try:
         spec = settings.completed(config, loaded.spec)
         settings.check_job(config, spec)

@@ -46,11 +46,28 @@ class ContentRules:
     find: Callable[[str], StoredTemplate] = no_templates
 
 
-def with_template(spec: JobSpec, stored: StoredTemplate) -> tuple[JobSpec, str, str]:
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A job with what its stored template brings.
+
+    Args:
+        spec: The job; `template` names the version from now on.
+        html: Its HTML template.
+        text: Its text template.
+        attachments: Images and attachments that the template brings.
+    """
+
+    spec: JobSpec
+    html: str
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+
+
+def with_template(spec: JobSpec, stored: StoredTemplate) -> Filled:
     """Fill in what a job leaves to its stored template.
 
-    Returns:
-        The job, its HTML and its text; `template` names the version from now on.
+    An image of the job takes the place of one with the same `cid`, an attachment that of one with
+    the same name.
     """
     text, facts = stored.text, stored.facts
     said = {name.lower() for name, _ in spec.headers}
@@ -72,24 +89,38 @@ def with_template(spec: JobSpec, stored: StoredTemplate) -> tuple[JobSpec, str, 
         defaults={**text.defaults, **spec.defaults},
         inline_css=text.inline_css if spec.inline_css is None else spec.inline_css,
     )
-    return filled, text.html, text.text
+    cids = {part.cid for part in spec.images}
+    names = {part.name for part in spec.attachments}
+    kept = tuple(
+        one
+        for one in text.attachments
+        if (one.content_id not in cids if one.content_id else one.filename not in names)
+    )
+    return Filled(filled, text.html, text.text, kept)
 
 
-def content_of(
-    spec: JobSpec, html: str, text: str, parts: Sequence[tuple[Part, bytes]], rules: ContentRules
-) -> Content:
+def attachment_of(part: Part, data: bytes) -> Attachment:
+    """Return an attachment or inline image of a file as the content of a job holds it."""
+    return Attachment(
+        filename=part.name,
+        content_type=part.media_type or _media_type(part.name, part.file),
+        data=data,
+        content_id=part.cid or None,
+    )
+
+
+def content_of(filled: Filled, parts: Sequence[tuple[Part, bytes]], rules: ContentRules) -> Content:
     """Return what the queue stores of a job.
 
     Args:
-        spec: The job.
-        html: Its HTML template.
-        text: Its text template.
-        parts: Attachments and inline images with their bytes.
+        filled: The job, its texts, and what its stored template brings.
+        parts: Its attachments and inline images with their bytes.
         rules: What holds where the job says nothing.
 
     Raises:
         RefusedError: Its style sheets cannot be worked in.
     """
+    spec, html = filled.spec, filled.html
     inline = rules.inline_css if spec.inline_css is None else spec.inline_css
     if inline and html:
         html = inline_css(html)
@@ -98,16 +129,11 @@ def content_of(
         reply_to=", ".join(spec.reply_to),
         subject=spec.subject,
         html=html,
-        text=text,
+        text=filled.text,
         headers=spec.headers,
-        attachments=tuple(
-            Attachment(
-                filename=part.name,
-                content_type=part.media_type or _media_type(part.name, part.file),
-                data=data,
-                content_id=part.cid or None,
-            )
-            for part, data in parts
+        attachments=(
+            *filled.attachments,
+            *(attachment_of(part, data) for part, data in parts),
         ),
         to_name=spec.to_name,
         preheader=spec.preheader,

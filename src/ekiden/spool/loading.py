@@ -19,7 +19,7 @@ from ekiden import limits
 from ekiden.errors import RefusedError
 from ekiden.message.compile import compile_content
 from ekiden.message.content import Content, encode
-from ekiden.spool.content import ContentRules, content_of, with_template
+from ekiden.spool.content import ContentRules, Filled, content_of, with_template
 from ekiden.spool.formats import job_from_json, job_from_toml
 from ekiden.spool.formats_eml import job_from_message
 from ekiden.spool.jobspec import JobError, JobSpec, Part, Shape
@@ -200,11 +200,12 @@ class _Loader:
         where: str,
         recipients: int | None = None,
     ) -> Loaded:
-        html, text = texts
+        filled = Filled(spec, *texts)
         try:
             if spec.template:
-                spec, html, text = with_template(spec, self.rules.find(spec.template))
-            content = content_of(spec, html, text, parts, self.rules)
+                filled = with_template(spec, self.rules.find(spec.template))
+            spec = filled.spec
+            content = content_of(filled, parts, self.rules)
             compiled = compile_content(content)
             stored = encode(content)
         except RefusedError as error:

@@ -2,8 +2,8 @@
 
 Three shapes, told apart by what is there:
 
-- a directory with `template.toml`: `html` and `text` name files in it;
-- `NAME.toml` or `NAME.json`: the same keys, the texts in them;
+- a directory with `template.toml`: `html`, `text`, `images` and `attachments` name files in it;
+- `NAME.toml` or `NAME.json`: the same keys, the texts in them, files as base64;
 - the JSON of Amazon SES (`Template` or `TemplateContent` with `SubjectPart`, `HtmlPart`, `TextPart`
   or `Subject`, `Html`, `Text`), as `aws ses get-template` and `aws sesv2 get-email-template` print.
 
@@ -19,7 +19,9 @@ import msgspec
 
 from ekiden import limits
 from ekiden.errors import EkidenError, RefusedError
-from ekiden.spool.jobspec import JobError, Shape, nearest, shown
+from ekiden.message.content import Attachment
+from ekiden.spool.content import attachment_of
+from ekiden.spool.jobspec import JobError, Part, Shape, nearest, shown
 from ekiden.spool.keys import KEYS, JobKey
 from ekiden.spool.values import Context, WrongValueError
 from ekiden.templates.model import TemplateText
@@ -27,7 +29,7 @@ from ekiden.templates.model import TemplateText
 TEMPLATE_FILE: Final = "template.toml"
 TEXT_KEYS: Final = (
     *("subject", "html", "text", "preheader", "to_name", "language", "charset", "headers"),
-    *("on_missing", "inline_css", "defaults", "configuration_set"),
+    *("on_missing", "inline_css", "defaults", "configuration_set", "attachments", "images"),
 )
 _SES: Final = {"Subject": "subject", "Html": "html", "Text": "text"}
 _SES_PARTS: Final = {f"{name}Part": key for name, key in _SES.items()}
@@ -70,7 +72,7 @@ def text_from_table(
     Args:
         table: As TOML or JSON gave it.
         file: For messages.
-        directory: Where `html` and `text` are; None when the table holds them.
+        directory: Where its files are; None when the table holds them.
 
     Raises:
         JobError: With every problem found.
@@ -83,6 +85,8 @@ def text_from_table(
             found[key] = _known(key).convert(value, context)
             if directory is not None and key in {"html", "text"}:
                 found[key] = _text(directory, found[key])
+            elif key in {"attachments", "images"}:
+                found[key] = tuple(_attachment(one, directory) for one in found[key])
         except WrongValueError as error:
             path = "".join(f".{step}" for step in (key, *error.path))[1:]
             problems.append(
@@ -93,7 +97,18 @@ def text_from_table(
     chosen = str(found.pop("configuration_set", ""))
     if "on_missing" in found:
         found["on_missing"] = found["on_missing"].value
+    found["attachments"] = (*found.get("attachments", ()), *found.pop("images", ()))
     return TemplateText(**found), chosen
+
+
+def read_attachment(path: Path, cid: str = "") -> Attachment:
+    """Return a file as an attachment; with a `cid` as an inline image.
+
+    Raises:
+        EkidenError: It cannot be read, or is larger than all parts of a template may be.
+    """
+    data = _read(path, limits.STORED_PARTS_BYTES)
+    return attachment_of(Part(name=path.name, file=path.name, cid=cid), data)
 
 
 def _known(key: str) -> JobKey:
@@ -111,10 +126,20 @@ def _from_ses(table: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _text(directory: Path, name: str) -> str:
+    return read_text(_inside(directory, name))
+
+
+def _attachment(part: Part, directory: Path | None) -> Attachment:
+    if directory is None:
+        return attachment_of(part, part.content)
+    return attachment_of(part, _read(_inside(directory, part.file), limits.STORED_PARTS_BYTES))
+
+
+def _inside(directory: Path, name: str) -> Path:
     path = (directory / name).resolve()
     if not path.is_relative_to(directory.resolve()):
         raise RefusedError("The path leaves the template's directory.", where=shown(name))
-    return read_text(path)
+    return path
 
 
 def read_text(path: Path) -> str:
@@ -138,16 +163,14 @@ def _toml(path: Path) -> dict[str, Any]:
         raise EkidenError(f"Not valid TOML: {error}.", where=shown(str(path))) from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, cap: int = limits.TEMPLATE_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(limits.TEMPLATE_BYTES + 1)
+            data = file.read(cap + 1)
     except OSError as error:
         raise EkidenError(
             f"It cannot be read: {error.strerror}.", where=shown(str(path))
         ) from error
-    if len(data) > limits.TEMPLATE_BYTES:
-        raise EkidenError(
-            f"The file is larger than {limits.TEMPLATE_BYTES:,} bytes.", where=shown(str(path))
-        )
+    if len(data) > cap:
+        raise EkidenError(f"The file is larger than {cap:,} bytes.", where=shown(str(path)))
     return data

@@ -1,8 +1,8 @@
-"""What a stored template is: texts and how they are filled in, without recipients. Pure.
+"""What a stored template is: texts, their images and attachments, without recipients. Pure.
 
 A template stands for the content of a job (`message.content.Content`) without what a job itself
-says: sender, attachments, images. A job that names it gets a copy when it is taken, so neither a
-new version nor a removal changes what waits in the queue.
+says: the sender. A job that names it gets a copy when it is taken, so neither a new version nor a
+removal changes what waits in the queue. Images and attachments belong to a version as its texts do.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import msgspec
 from ekiden import limits
 from ekiden.errors import RefusedError
 from ekiden.message.compile import compile_content
-from ekiden.message.content import Charset, Content, OnMissing
+from ekiden.message.content import Attachment, Charset, Content, OnMissing
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 _VERSION: Final = re.compile(r"[1-9][0-9]{0,8}")
@@ -27,6 +27,7 @@ class TemplateText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     Args:
         on_missing: None leaves it to the job and the configuration.
         inline_css: Likewise.
+        attachments: Files and inline images; a job adds its own to them.
     """
 
     subject: str = ""
@@ -40,6 +41,7 @@ class TemplateText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     on_missing: OnMissing | None = None
     defaults: dict[str, str] = {}
     inline_css: bool | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class TemplateFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,11 +123,18 @@ def encode(text: TemplateText) -> bytes:
     Raises:
         RefusedError: They are larger than a stored template may be.
     """
-    data = _encoder.encode(text)
-    if len(data) > limits.STORED_TEMPLATE_BYTES:
+    parts = sum(len(one.data) for one in text.attachments)
+    if parts > limits.STORED_PARTS_BYTES or len(text.attachments) > limits.ATTACHMENTS:
         raise RefusedError(
-            f"the template has {len(data):,} bytes; at most {limits.STORED_TEMPLATE_BYTES:,} are"
-            " stored",
+            f"its {len(text.attachments)} images and attachments have {parts:,} bytes; at most"
+            f" {limits.ATTACHMENTS} with {limits.STORED_PARTS_BYTES:,} are stored",
+            remedy="send links to large files, or attach them in the job",
+        )
+    data = _encoder.encode(text)
+    if len(data) - parts > limits.STORED_TEMPLATE_BYTES:
+        raise RefusedError(
+            f"the template has {len(data) - parts:,} bytes; at most"
+            f" {limits.STORED_TEMPLATE_BYTES:,} are stored",
             remedy="make it smaller, or keep it in the job directory",
         )
     return data
@@ -165,6 +174,7 @@ def content_of(text: TemplateText, from_: str = _SENDER) -> Content:
         charset=text.charset,
         on_missing=text.on_missing or "refuse",
         defaults=text.defaults,
+        attachments=text.attachments,
     )
 
 
