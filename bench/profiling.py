@@ -1,9 +1,14 @@
 """Where the event loop's time goes: py-spy's samples of the main thread, by function.
 
-    python -m bench.profiling [--algorithm ed25519] [--messages 20000] [--size 4096]
+    python -m bench.profiling [--algorithm ed25519] [--messages 20000] [--size 4096] [--native]
 
 Prints each function's own share and its share with what it calls; `--flame FILE.svg` keeps the
 picture. Samples in which the loop waits for the network are left out.
+
+A Python function that makes a system call or a signature is charged with it, as py-spy sees only
+Python. `--native` looks below: what the C library and the cryptography do is a line of its own, and
+the rest (the interpreter, uvloop, msgspec) stays with the Python function that asked for it. The
+process is stopped for each such sample, so its rate is no figure.
 """
 
 import argparse
@@ -38,11 +43,15 @@ def py_spy() -> str:
     return found
 
 
-def sample(pid: int, seconds: float, out: Path, *, form: str = "raw", gil: bool = False) -> None:
+# What the C library (system calls) and cryptography do is told apart from who asked for it.
+_FOREIGN = ("libc.so", "libc-", "_rust.", "libcrypto", "libssl")
+
+
+def sample(pid: int, seconds: float, out: Path, *, form: str = "raw", native: bool = False) -> None:
     """Let py-spy look at a process for a while."""
     subprocess.run(
         [
-            *(py_spy(), "record", "--threads", "--nonblocking", *(["--gil"] if gil else [])),
+            *(py_spy(), "record", "--threads", "--native" if native else "--nonblocking"),
             *("--rate", "250", "--format", form, "--duration", str(max(1, round(seconds)))),
             *("--pid", str(pid), "--output", str(out)),
         ],
@@ -62,9 +71,7 @@ def shares(raw: Path, thread: str = "MainThread") -> tuple[Counter[str], Counter
         if thread not in frames[0] and not any(thread in frame for frame in frames[:2]):
             continue
         number = int(count)
-        frames = [
-            _function(frame) for frame in frames if frame.find("(") > 0 and "thread (" not in frame
-        ]
+        frames = _charged([frame for frame in frames if "(" in frame and "thread (" not in frame])
         if not frames:
             continue
         total += number
@@ -74,13 +81,24 @@ def shares(raw: Path, thread: str = "MainThread") -> tuple[Counter[str], Counter
     return own, whole, total
 
 
+def _charged(frames: list[str]) -> list[str]:
+    """Return the functions of a stack, down to the one that is charged with it."""
+    python = [number for number, frame in enumerate(frames) if ".py:" in frame]
+    below = frames[python[-1] + 1 :] if python else frames
+    foreign = [frame for frame in below if any(name in frame for name in _FOREIGN)]
+    kept = [frames[number] for number in python] + foreign[:1]
+    return [_function(frame) for frame in kept]
+
+
 def _function(frame: str) -> str:
     """Return a frame without its line number."""
     name, _, place = frame.partition(" (")
     return f"{name} ({place.rpartition(':')[0] or place.rstrip(')')})"
 
 
-def profile(work: Work, place: Path, seconds: float, flame: Path | None) -> None:
+def profile(
+    work: Work, place: Path, seconds: float, flame: Path | None, *, native: bool = False
+) -> None:
     directory = Path(tempfile.mkdtemp(prefix="profile-", dir=place))
     raw = place / "samples.txt"
     with Sink() as sink:
@@ -94,7 +112,7 @@ def profile(work: Work, place: Path, seconds: float, flame: Path | None) -> None
             sender.release()
             time.sleep(0.7)
             before = sender.delivered()
-            sample(pid, seconds, raw)
+            sample(pid, seconds, raw, native=native)
             print(f"{(sender.delivered() - before) / seconds:.0f} messages/s while sampled")
             if flame is not None:
                 sample(pid, seconds, flame, form="flamegraph")
@@ -118,11 +136,12 @@ def main() -> None:
     parser.add_argument("--destinations", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--flame", type=Path)
+    parser.add_argument("--native", action="store_true")
     parser.add_argument("--directory", type=Path, default=Path("bench/out"))
     options = parser.parse_args()
     options.directory.mkdir(exist_ok=True)
     work = Work(options.messages, options.size, options.destinations, options.algorithm)
-    profile(work, options.directory, options.seconds, options.flame)
+    profile(work, options.directory, options.seconds, options.flame, native=options.native)
 
 
 if __name__ == "__main__":
