@@ -21,6 +21,7 @@ import uvloop
 
 from ekiden.daemon import tune
 from ekiden.queue.queue import Queue
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.layout import Spool
 from ekiden.spool.loading import READ_BYTES
@@ -84,7 +85,7 @@ async def whole_way(
     queue = Queue(database)
     accepted = asyncio.Event()
     intake = Intake(
-        spool, queue, IntakeOptions(scan=0.2, batch=batch), opened=lambda _: accepted.set()
+        spool, queue, IntakeOptions(scan=0.2, batch=batch), House(opened=lambda _: accepted.set())
     )
     running = asyncio.create_task(intake.run())
     job = build(place / "spool" / "tmp" / "campaign", recipients)

@@ -28,6 +28,7 @@ from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Settlement
 from ekiden.queue.queue import Queue
 from ekiden.shaping.hours import HoursOptions
 from ekiden.shaping.ramps import WarmupOptions
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.layout import Spool
 from ekiden.store.database import Database
@@ -180,7 +181,9 @@ async def admin_world(
         trouble=lambda: engine.trouble,
     )
     opened: list[JobFacts] = []
-    intake = Intake(spool, queue, IntakeOptions(rest=0.05), opened=opened.append, clock=clock)
+    intake = Intake(
+        spool, queue, IntakeOptions(rest=0.05), House(opened=opened.append), clock=clock
+    )
     secrets = {
         name: (await tokens.add(name, [name], NOW)).secret for name in ("submit", "read", "admin")
     }

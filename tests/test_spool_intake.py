@@ -17,6 +17,7 @@ from ekiden.queue.model import JobFacts, JobState, Pace, Priority, State
 from ekiden.queue.queue import Queue
 from ekiden.spool import loading, receiving
 from ekiden.spool.content import ContentRules
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.jobspec import JobError, JobSpec
 from ekiden.spool.layout import Folder, Spool
@@ -249,7 +250,7 @@ async def test_the_check_of_the_application_refuses_a_job(spool: Spool, queue: Q
         raise RefusedError(f"{spec.from_domain} is not verified", remedy="publish the key")
 
     drop(spool, "news", campaign(PEOPLE))
-    await Intake(spool, queue, check=check).take_all()
+    await Intake(spool, queue, house=House(check=check)).take_all()
     text = answer(spool, "news.error.txt", Folder.FAILED)
     assert "example.com is not verified" in text
     assert "publish the key" in text
@@ -262,7 +263,7 @@ async def test_a_bug_in_a_check_refuses_the_job_and_not_the_spool(
         raise ZeroDivisionError(spec.name)
 
     drop(spool, "a", campaign(PEOPLE))
-    await Intake(spool, queue, check=check).take_all()
+    await Intake(spool, queue, house=House(check=check)).take_all()
     assert "ZeroDivisionError" in answer(spool, "a.error.txt", Folder.FAILED)
 
 
@@ -373,7 +374,9 @@ async def test_a_crash_at_any_step_loses_nothing_and_repeats_nothing(
 async def test_it_runs_takes_what_comes_and_stops(spool: Spool, queue: Queue) -> None:
     opened: asyncio.Queue[JobFacts] = asyncio.Queue()
     options = IntakeOptions(rest=0.05, scan=0.05)
-    running = asyncio.create_task(Intake(spool, queue, options, opened=opened.put_nowait).run())
+    running = asyncio.create_task(
+        Intake(spool, queue, options, House(opened=opened.put_nowait)).run()
+    )
     drop(spool, "news", campaign(PEOPLE))
     (spool.path / "new" / "direct.toml").write_text(INLINE, encoding="utf-8")
     found = {(await asyncio.wait_for(opened.get(), 20)).spool_name for _ in range(2)}
@@ -433,7 +436,7 @@ async def test_a_full_disk_stops_intake_which_says_so_and_goes_on(
         spool,
         unwilling,
         IntakeOptions(batch=4, window=8, retry=0.02, scan=0.02),
-        opened=lambda _: accepted.set(),
+        House(opened=lambda _: accepted.set()),
     )
     running = asyncio.create_task(taking.run())
     troubles = set()

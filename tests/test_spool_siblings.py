@@ -13,6 +13,7 @@ from ekiden.errors import UnavailableError
 from ekiden.queue.model import SIBLING, Claimed, JobFacts, JobState, NewDelivery, Priority, State
 from ekiden.queue.queue import Queue
 from ekiden.settings import check_job, completed
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.jobspec import JobSpec
 from ekiden.spool.layout import Folder, Spool
@@ -92,8 +93,7 @@ def intake(spool: Spool, queue: Any, **options: Any) -> Intake:
                 **options,
             }
         ),
-        check=lambda spec: check_job(chosen, spec),
-        complete=complete,
+        House(check=lambda spec: check_job(chosen, spec), complete=complete),
         clock=lambda: NOW,
     )
 

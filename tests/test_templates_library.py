@@ -17,6 +17,7 @@ from ekiden.control.template_requests import (
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.message.content import decode
 from ekiden.queue.queue import Queue
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.jobspec import OnMissing
 from ekiden.spool.layout import Folder, Spool
@@ -141,7 +142,7 @@ class World:
 
     async def take(self) -> None:
         await Intake(
-            self.spool, self.queue, self.options, find=self.find, clock=lambda: NOW
+            self.spool, self.queue, self.options, House(find=self.find), clock=lambda: NOW
         ).take_all()
 
     async def content(self) -> object:

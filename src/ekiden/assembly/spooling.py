@@ -14,6 +14,7 @@ from ekiden.forecast.foresight import Foresight
 from ekiden.message.addresses import parse_mailbox
 from ekiden.preview.judgement import judge
 from ekiden.queue.model import NewDelivery, NewJob
+from ekiden.spool.house import House
 from ekiden.spool.intake import Intake
 from ekiden.spool.jobspec import JobSpec, OnLate
 from ekiden.spool.layout import Spool
@@ -44,25 +45,23 @@ class Spooling:
     ) -> None:
         self._base = base
         self._events = events
-        self.intake = Intake(
-            spool,
+        foresight = Foresight(
+            estimates,
             base.queue,
-            settings.intake(base.config),
+            default=lambda: OnLate(base.config.delivery.on_late),
+            alert=duties.standings.alert,
+            now=base.now,
+        )
+        house = House(
             check=self._check,
             complete=self._complete,
             find=self._find_template,
             judge=self._judge,
-            foresight=Foresight(
-                estimates,
-                base.queue,
-                default=lambda: OnLate(base.config.delivery.on_late),
-                alert=duties.standings.alert,
-                now=base.now,
-            ),
+            foresight=foresight,
             opened=duties.job_opened,
             refused=self._refused,
-            clock=base.now,
         )
+        self.intake = Intake(spool, base.queue, settings.intake(base.config), house, clock=base.now)
         self.reporter = Reporter(
             spool, base.queue, done=duties.job_changed, clock=base.now, poll=_REPORT_EVERY
         )

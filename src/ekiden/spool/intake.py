@@ -16,7 +16,7 @@ intake stops taking, says so in `trouble`, and goes on by itself when it can.
 import asyncio
 import errno
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final, TypeVar
@@ -24,24 +24,15 @@ from typing import Final, TypeVar
 import structlog
 from watchfiles import awatch
 
-from ekiden.errors import EkidenError, UnavailableError
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob
+from ekiden.errors import UnavailableError
 from ekiden.spool.answers import ANSWERS, free_name
 from ekiden.spool.arrivals import Arrivals
-from ekiden.spool.jobspec import JobSpec, shown
+from ekiden.spool.house import House
+from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
 from ekiden.spool.newjob import IntakeOptions
-from ekiden.spool.receiving import (
-    Foresees,
-    JobQueue,
-    Receiver,
-    accept_any,
-    as_written,
-    find_none,
-    judge_none,
-)
-from ekiden.templates.model import StoredTemplate
+from ekiden.spool.receiving import JobQueue, Receiver
 
 __all__ = ["Intake", "IntakeOptions", "JobQueue"]
 
@@ -61,14 +52,7 @@ class Intake:
         spool: The open spool.
         queue: The queue.
         options: How.
-        check: Raises `EkidenError` to refuse a job (an unknown pool).
-        complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
-            it (an unverified sender).
-        find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
-        judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
-        foresight: Says whether jobs with a deadline will make it.
-        opened: Is told of every accepted job.
-        refused: Is told of every entry that is refused: its name and why.
+        house: The rules of the house; a plain one takes any job.
         clock: UNIX seconds.
     """
 
@@ -77,14 +61,8 @@ class Intake:
         spool: Spool,
         queue: JobQueue,
         options: IntakeOptions | None = None,
+        house: House | None = None,
         *,
-        check: Callable[[JobSpec], None] = accept_any,
-        complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
-        find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
-        judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
-        foresight: Foresees | None = None,
-        opened: Callable[[JobFacts], None] | None = None,
-        refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
@@ -94,13 +72,7 @@ class Intake:
             spool,
             queue,
             self._options,
-            check=check,
-            complete=complete,
-            find=find,
-            judge=judge,
-            foresight=foresight,
-            opened=opened,
-            refused=refused,
+            house or House(),
             clock=clock,
         )
         self._arrivals = Arrivals(spool, self._options.rest, time.monotonic)

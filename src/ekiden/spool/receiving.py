@@ -15,7 +15,7 @@ import asyncio
 import errno
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,8 +28,9 @@ from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
-from ekiden.spool.content import ContentRules, no_templates
-from ekiden.spool.jobspec import JobError, JobSpec, OnLate, shown
+from ekiden.spool.content import ContentRules
+from ekiden.spool.house import House
+from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.newjob import IntakeOptions, new_job
@@ -84,34 +85,6 @@ class JobQueue(Protocol):
         """At start: undo what a crash left half received."""
 
 
-def accept_any(_: JobSpec) -> None:
-    """The check of an installation without rules of its own."""
-
-
-async def as_written(spec: JobSpec) -> JobSpec:
-    """The completion of an installation that adds nothing to a job."""
-    return spec
-
-
-async def find_none(reference: str) -> StoredTemplate:
-    """The stored templates of an installation without any."""
-    return no_templates(reference)
-
-
-async def judge_none(job: NewJob, rows: Sequence[NewDelivery]) -> None:
-    """The judgement of an installation that takes every content."""
-
-
-class Foresees(Protocol):
-    """Says of a job with a deadline whether it will make it; `forecast.foresight` does."""
-
-    async def foresee(self, job: NewJob, on_late: OnLate | None, lanes: Mapping[str, int]) -> Any:
-        """Return a verdict, None for a job without a deadline; raise `EkidenError` to refuse it."""
-
-    async def note(self, job: JobFacts, on_late: OnLate | None, found: Any) -> None:
-        """Keep the verdict of a job that was taken."""
-
-
 class Receiver:
     """Receives entries of `cur/`.
 
@@ -119,14 +92,7 @@ class Receiver:
         spool: The open spool.
         queue: The queue.
         options: How.
-        check: Raises `EkidenError` to refuse a job (an unknown pool).
-        complete: Returns a job with what its configuration set adds; raises `EkidenError` to refuse
-            it (an unverified sender).
-        find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
-        judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
-        foresight: Says whether jobs with a deadline will make it.
-        opened: Is told of every accepted job.
-        refused: Is told of every entry that is refused: its name and why.
+        house: The rules of the house.
         clock: UNIX seconds.
     """
 
@@ -135,26 +101,14 @@ class Receiver:
         spool: Spool,
         queue: JobQueue,
         options: IntakeOptions,
+        house: House,
         *,
-        check: Callable[[JobSpec], None] = accept_any,
-        complete: Callable[[JobSpec], Awaitable[JobSpec]] = as_written,
-        find: Callable[[str], Awaitable[StoredTemplate]] = find_none,
-        judge: Callable[[NewJob, Sequence[NewDelivery]], Awaitable[None]] = judge_none,
-        foresight: Foresees | None = None,
-        opened: Callable[[JobFacts], None] | None = None,
-        refused: Callable[[str, EkidenError], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._spool = spool
         self._queue = queue
         self._options = options
-        self._refused = refused
-        self._check = check
-        self._complete = complete
-        self._find = find
-        self._judge = judge
-        self._foresight = foresight
-        self._opened = opened
+        self._house = house
         self._clock = clock
         self._alone = _Alone()
 
@@ -201,8 +155,8 @@ class Receiver:
             loaded.close()
         members = [facts, *(await self._queue.siblings(facts.id) if facts.siblings else ())]
         for member in members:
-            if self._opened is not None:
-                self._opened(member)
+            if self._house.opened is not None:
+                self._house.opened(member)
         await self._move(name, Folder.DONE)
         LOG.info(
             "job_accepted", name=shown(name), job=facts.id, uid=facts.uid,
@@ -213,9 +167,9 @@ class Receiver:
 
     async def _completed(self, spec: JobSpec, name: str) -> JobSpec:
         """Return a job with what its set adds, if it can be taken."""
-        spec = await self._complete(spec)
+        spec = await self._house.complete(spec)
         self._honoured(spec, name)
-        self._check(spec)
+        self._house.check(spec)
         return spec
 
     def _rules(self, loop: asyncio.AbstractEventLoop) -> ContentRules:
@@ -227,7 +181,7 @@ class Receiver:
         return ContentRules(self._options.on_missing, self._options.inline_css, find)
 
     async def _stored(self, reference: str) -> StoredTemplate:
-        return await self._find(reference)
+        return await self._house.find(reference)
 
     def _honoured(self, spec: JobSpec, name: str) -> None:
         """Refuse what this installation would pass over in silence."""
@@ -267,7 +221,7 @@ class Receiver:
         window = await _to_the_end(rows.pull)
         now = self._clock()
         job = new_job(name, loaded, self._options, now)
-        await self._judge(job, window[0][1] if window else ())
+        await self._house.judge(job, window[0][1] if window else ())
         if rows.ended and len(window) <= 1 and not (window and window[0][0]):
             _some(window, log, name)
             ((_, batch),) = window
@@ -305,13 +259,13 @@ class Receiver:
 
     async def _foreseen(self, job: NewJob, spec: JobSpec, lanes: Mapping[str, int]) -> Any:
         """Ask whether a job will make its deadline, before it is opened."""
-        if self._foresight is None or job.deliver_by is None or not lanes:
+        if self._house.foresight is None or job.deliver_by is None or not lanes:
             return None
-        return await self._foresight.foresee(job, spec.on_late, lanes)
+        return await self._house.foresight.foresee(job, spec.on_late, lanes)
 
     async def _note(self, facts: JobFacts, spec: JobSpec, verdict: Any) -> None:
-        if self._foresight is not None and verdict is not None:
-            await self._foresight.note(facts, spec.on_late, verdict)
+        if self._house.foresight is not None and verdict is not None:
+            await self._house.foresight.note(facts, spec.on_late, verdict)
 
     async def _sift(self, job: NewJob, rows: list[NewDelivery], log: RefusalLog) -> dict[str, str]:
         """Ask who is suppressed, and say so in the report."""
@@ -347,8 +301,8 @@ class Receiver:
             write_error(self._spool, stem(name), error)
             self._spool.move(name, Folder.CUR, Folder.FAILED, name)
 
-        if self._refused is not None:
-            await self._refused(stem(name), error)
+        if self._house.refused is not None:
+            await self._house.refused(stem(name), error)
         await asyncio.to_thread(write)
         LOG.warning("job_refused", name=shown(name), where=error.where, what=error.what)
 
