@@ -10,7 +10,7 @@ from commands import Result, Run, beside, runner
 from ekiden import __version__, settings
 from ekiden.cli.output import visible
 from ekiden.config import example, load, loads
-from ekiden.engine.capsbook import narrower
+from ekiden.engine.capsbook import further
 from ekiden.shaping.caps import Caps, Rate
 from ekiden.sink.dns import DnsOptions, DnsServer
 
@@ -117,6 +117,15 @@ def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
             [[tls.site]]
             mx = "*.google.com"
             policy = "required"
+            [[source]]
+            name = "a1"
+            address = "192.0.2.1"
+            sessions_per_site = 20
+            [configuration_set.codes]
+            tls = "required"
+            sessions_per_site = 30
+            rates_per_site = ["2/s"]
+            messages_per_session = 100
             """,
             encoding="utf-8",
         )
@@ -130,6 +139,21 @@ def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
         assert rows["messages_per_session"] == ["50", "provider gmail"]
         assert rows["sessions"] == ["10", "default"]
         assert rows["tls"] == ["required", "site *.google.com"]
+        assert rows["sessions of a1"] == ["20", "source a1"]
+        assert rows["messages of codes"] == ["2 per second", "configuration set codes"]
+        one = explained(ekiden("config", "explain", "gmail.com", "--source", "a1"))
+        assert one["sessions"] == one["destination_sessions"] == ["20", "source a1"]
+        assert one["messages"] == ["10 per second", "site *.google.com"]
+        both = explained(
+            ekiden("config", "explain", "gmail.com", "--source", "a1", "--set", "codes")
+        )
+        for key, value in (("sessions", "30"), ("messages", "2 per second")):
+            assert both[key] == [value, "configuration set codes"]
+        assert both["messages_per_session"] == ["100", "configuration set codes"]
+        assert both["provider_sessions"] == ["5", "provider gmail"]
+        assert both["tls"] == ["required", "site *.google.com"]
+        assert "sessions of a1" not in both
+        assert ekiden("config", "explain", "gmail.com", "--source", "a2").code == 3
         assert rows["connections"] == ["no limit", ""]
         assert rows["size"] == ["no limit", ""]
         as_json = ekiden("config", "explain", "GMAIL.com", "--json").json
@@ -240,10 +264,11 @@ def test_sources_and_sets_are_explained_as_layers_of_their_own(tmp_path: Path) -
         encoding="utf-8",
     )
     config = load(path)
-    assert narrower(config) == [
-        ("sessions from a1", "2", "source a1"),
-        ("messages from a1", "5 per second", "source a1"),
+    assert further(config, source=False, of_set=False) == [
+        ("sessions of a1", "2", "source a1"),
+        ("messages of a1", "5 per second", "source a1"),
         ("tls of codes", "required", "configuration set codes"),
     ]
+    assert further(config, source=True, of_set=True) == []
     (facts,) = settings.source_facts(config)
     assert facts.path_caps == Caps(sessions=2, messages=(Rate(5, 1.0),))

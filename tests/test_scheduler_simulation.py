@@ -72,6 +72,7 @@ def worlds(draw: st.DrawFn) -> World:
             SourceFacts("b", ("",), draw(caps), draw(caps)),
         )[: draw(st.integers(1, 2))],
         caps=Caps(sessions=draw(st.integers(1, 12))),
+        sets=draw(st.sampled_from([{}, {"own": Caps(sessions=2)}, {"own": Caps(sessions=30)}])),
         lanes_max=draw(st.sampled_from([2, 5, 1000])),
         lane_first=draw(st.sampled_from([1, 4, 16])),
         lane_most=16,
@@ -92,6 +93,7 @@ def worlds(draw: st.DrawFn) -> World:
             number,
             priority=draw(st.sampled_from(Priority)),
             pool=draw(st.sampled_from(["", "", "x"])),
+            configuration_set=draw(st.sampled_from(["", "", "own"])),
             send_at=START + draw(st.sampled_from([0.0, 50.0])),
             pace=draw(st.sampled_from([None, None, Pace(5, 60.0)])),
         )
@@ -107,17 +109,27 @@ def holds(world: World, site_of: object) -> None:
     lines = list(world.lines.values())
     within("engine", len(lines), world.options.caps)
     by_source = Counter(line.source for line in lines)
-    by_path = Counter((line.source, line.site) for line in lines)
+    # Key by key: of a set that says something, else of a source that does, else of the site.
+    works = {key: session.work for key, session in world.scheduler._state.sessions.items()}
+    of_sets = [line for line in lines if works[line.id].own is not None]
+    for site, count in Counter(line.site for line in of_sets).items():
+        within(f"set to {site}", count, world.options.sets["own"])
+    others = [line for line in lines if works[line.id].own is None]
+    by_path = Counter((line.source, line.site) for line in others)
+    owners = set()
     for source in world.options.sources:
         within(source.name, by_source[source.name], source.caps)
+        if source.path_caps.sessions is not None:
+            owners.add(source.name)
         for (name, site), count in by_path.items():
             if name == source.name:
                 within(f"{name} to {site}", count, source.path_caps)
-    by_site = Counter(line.site for line in lines)
+    bound = [line for line in others if line.source not in owners]
+    by_site = Counter(line.site for line in bound)
     providers = {fact.name: fact.provider for fact in facts.values()}
     by_provider = Counter(providers[line.site] for line in lines)
     in_use: dict[str, set[int]] = defaultdict(set)
-    for line in lines:
+    for line in bound:
         for item in line.items:
             in_use[item.destination].add(line.id)
     for name, fact in facts.items():
@@ -172,7 +184,12 @@ def test_whatever_happens(world: World) -> None:
     for at, site in world.opened:
         opened_by_site[site].append(at)
     for site, times in handed_by_site.items():
-        spans(times, site_caps[site].messages)
+        own = {one.name: one.path_caps.messages for one in world.options.sources}
+        sent = [(at, source) for at, source, where in world.handed_from if where == site]
+        spans([at for at, source in sent if not own[source]], site_caps[site].messages)
+        for name, limits in own.items():
+            spans([at for at, source in sent if source == name], limits)
+        assert len(sent) <= len(times)
         spans(opened_by_site[site], site_caps[site].connections)
     for provider, times in handed_by_provider.items():
         if provider:

@@ -11,7 +11,9 @@ from ekiden.cli.output import Column, complain, note, print_json, print_table
 
 if TYPE_CHECKING:
     from ekiden.config import Config
+    from ekiden.engine.tls import TlsPolicy
     from ekiden.errors import EkidenError
+    from ekiden.shaping.layers import Layer
 
 _TOLD_APART = "tls"  # its rules have layers of their own
 
@@ -116,24 +118,33 @@ def show(
 
 def explain(
     destination: Annotated[str, typer.Argument(help="A recipient domain.", show_default=False)],
+    source: Annotated[
+        str, typer.Option("--source", help="For mail that leaves from this source.")
+    ] = "",
+    configuration_set: Annotated[
+        str, typer.Option("--set", help="For jobs of this configuration set.")
+    ] = "",
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the limits that hold for a destination, and which layer said each.
 
-    Looks the destination up; exits 4 when no mail exchanger is found.
+    A later layer takes the place of the earlier ones, key by key: default, provider, site,
+    destination, source, configuration set. Without --source and --set, what those say is listed
+    below. Looks the destination up; exits 4 when no mail exchanger is found.
     """
     import asyncio  # noqa: PLC0415 - as above
     import time  # noqa: PLC0415
 
     from ekiden import settings  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
-    from ekiden.engine.capsbook import CapsBook, narrower, profiles  # noqa: PLC0415
+    from ekiden.engine.capsbook import CapsBook, further, profiles  # noqa: PLC0415
     from ekiden.engine.names import a_labels  # noqa: PLC0415
     from ekiden.engine.sites import Unresolved  # noqa: PLC0415
     from ekiden.errors import UnavailableError  # noqa: PLC0415
 
     loaded = load_config(config)
+    senders = _senders(loaded, source, configuration_set)
     resolver = settings.resolver(loaded, time.time)
     site = asyncio.run(resolver.resolve(destination))
     if isinstance(site, Unresolved):
@@ -143,10 +154,11 @@ def explain(
     policy, said_by = settings.dialling(loaded).tls.explain(
         name, [host.name for host in site.hosts], routed=bool(site.route)
     )
-    rows = [row for row in book.effective(name, site).explain() if row[0] != _TOLD_APART]
+    effective = book.effective(name, site, *senders)
+    rows = [row for row in effective.explain() if row[0] != _TOLD_APART]
     if not site.route:
-        rows.append(("tls", str(policy), said_by))
-    rows += narrower(loaded)
+        rows.append(("tls", *_tls(policy, said_by, senders)))
+    rows += further(loaded, source=bool(source), of_set=bool(configuration_set))
     if as_json:
         print_json(
             {
@@ -157,5 +169,44 @@ def explain(
             }
         )
         return
+    for what, each in (("from source", source), ("for jobs of the set", configuration_set)):
+        if each:
+            note(f"{what} {each}")
     note(f"site {site.name}, provider {book.provider(name, site) or '-'}")
     print_table([*map(Column, ("limit", "value", "layer"))], rows)
+
+
+def _senders(config: "Config", source: str, configuration_set: str) -> "list[Layer]":
+    """Return the layers of a source and a set, where they are asked about."""
+    from ekiden.engine.capsbook import set_layer, source_layer  # noqa: PLC0415 - as above
+    from ekiden.errors import NotFoundError  # noqa: PLC0415
+
+    found = []
+    if source:
+        mine = [one for one in config.sources if one.name == source]
+        if not mine:
+            names = ", ".join(one.name for one in config.sources) or "none is configured"
+            raise NotFoundError("there is no such source", where=source, remedy=f"use {names}")
+        found.append(source_layer(mine[0]))
+    if configuration_set:
+        sets = config.configuration_sets
+        if configuration_set not in sets:
+            names = ", ".join(sets) or "none is configured"
+            raise NotFoundError(
+                "there is no such configuration set", where=configuration_set, remedy=f"use {names}"
+            )
+        found.append(set_layer(configuration_set, sets[configuration_set]))
+    return found
+
+
+def _tls(policy: "TlsPolicy", said_by: str, senders: "list[Layer]") -> tuple[str, str]:
+    """Return the TLS policy that holds; a set can ask for more, never for less."""
+    from ekiden.engine.dialler import stricter  # noqa: PLC0415 - as above
+    from ekiden.engine.tls import TlsPolicy  # noqa: PLC0415
+
+    for layer in senders:
+        if layer.limits.tls is not None:
+            asked = TlsPolicy(layer.limits.tls)
+            if asked is not policy and stricter(asked, policy) is asked:
+                policy, said_by = asked, str(layer)
+    return str(policy), said_by

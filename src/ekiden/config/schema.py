@@ -34,6 +34,7 @@ from ekiden.config.sending import (
     Source,
     Tls,
 )
+from ekiden.config.units import Rate
 from ekiden.config.warming import HoursSettings, Warmup
 from ekiden.config.web import TrackingSettings, Web
 
@@ -216,6 +217,30 @@ class ConfigurationSet(msgspec.Struct, frozen=True, kw_only=True, rename={"conta
             " certificate is valid for its name.",
             why="What holds for all mail to a receiver is said by destination ([tls]).",
             example='"required"',
+        ),
+    ] = None
+    sessions_per_site: Annotated[
+        int | None,
+        Key(
+            "Sessions at once of its mail to one site, in place of what the site, the destination "
+            "and the source allow, be it more or less.",
+            why="A digest may trickle; a code must not wait behind it.",
+            minimum=1,
+            maximum=60_000,
+            example="2",
+        ),
+    ] = None
+    rates_per_site: Annotated[
+        tuple[Rate, ...] | None,
+        Key("Message rates of its mail to one site, likewise.", example='["5/s"]'),
+    ] = None
+    messages_per_session: Annotated[
+        int | None,
+        Key(
+            "Messages in one session of its mail, likewise.",
+            minimum=1,
+            maximum=1_000_000,
+            example="20",
         ),
     ] = None
     lifetime: Annotated[

@@ -319,7 +319,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     sessions_per_site: Annotated[
         int | None,
         Key(
-            "Sessions at once from it to one site; unset: as the site allows.",
+            "Sessions at once from it to one site, in place of what the site and the destination "
+            "allow, be it more or less.",
             why="Some addresses are better liked than others.",
             minimum=1,
             maximum=60_000,
@@ -328,7 +329,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     rates_per_site: Annotated[
         tuple[Rate, ...] | None,
-        Key("Message rates from it to one site.", example='["5/s"]'),
+        Key("Message rates from it to one site, likewise.", example='["5/s"]'),
+    ] = None
+    messages_per_session: Annotated[
+        int | None,
+        Key("Messages in one session of it, likewise.", minimum=1, maximum=1_000_000, example="20"),
     ] = None
 
 

@@ -20,6 +20,7 @@ class WaitingJob(msgspec.Struct, frozen=True, kw_only=True):
     deliver_by: float | None
     pace: Pace | None
     patience: float | None = None
+    configuration_set: str = ""
 
 
 class WaitingLane(msgspec.Struct, frozen=True, array_like=True):

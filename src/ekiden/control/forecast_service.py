@@ -71,4 +71,5 @@ def _waiting(job: JobFacts) -> asked.WaitingJob:
         deliver_by=job.deliver_by,
         pace=job.pace,
         patience=job.patience,
+        configuration_set=job.configuration_set,
     )

@@ -1,15 +1,18 @@
 """Which caps hold for a destination at its site: the configuration's layers over the providers'.
 
-`default < provider < site < destination`, laid over each other by `shaping.layers`; sources have
-caps of their own in the scheduler, sets a TLS policy of their own. `ekiden config explain` prints
-what `effective` and `narrower` return.
+`default < provider < site < destination < source < configuration set`, laid over each other by
+`shaping.layers`. The first four are one value for a site; what a source or a set says depends on
+who sends, so the scheduler keeps it apart and lets it hold in the place of theirs
+(`engine.schedule.own`). `ekiden config explain` prints what `effective` and `further` return.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ekiden.config import Config
 from ekiden.config.pattern import first_match, matches
+from ekiden.config.schema import ConfigurationSet
 from ekiden.config.sending import DestinationLimits, Limits, SiteLimits, Source
 from ekiden.config.sending import Route as RouteSettings
 from ekiden.config.units import Rate as ConfigRate
@@ -95,9 +98,15 @@ class CapsBook:
         self._providers = providers
         self._default = Layer("default", "", _default(config.limits))
 
-    def effective(self, destination: str, site: Site) -> Effective:
-        """Return the limits that hold, and which layer said each."""
-        return effective(self._layers(destination, site))
+    def effective(self, destination: str, site: Site, *senders: Layer) -> Effective:
+        """Return the limits that hold, and which layer said each.
+
+        Args:
+            destination: The destination.
+            site: Its site.
+            senders: The source that it is for, and the set.
+        """
+        return effective([*self._layers(destination, site), *senders])
 
     def facts(self, destination: str, site: Site) -> SiteFacts:
         """Return what the scheduler needs to know of a destination at its site."""
@@ -153,28 +162,58 @@ def source_caps(limits: Limits, max_sessions: int | None, own: Sequence[ConfigRa
     )
 
 
-def path_caps(source: Source) -> Caps:
-    """Return the caps over what leaves from a source to any one site."""
-    return Caps(sessions=source.sessions_per_site, messages=rates(source.rates_per_site) or ())
+def site_caps(said: Source | ConfigurationSet) -> Caps:
+    """Return what a source or a set says in place of what is said of a site."""
+    return Caps(
+        sessions=said.sessions_per_site,
+        messages=rates(said.rates_per_site) or (),
+        messages_per_session=said.messages_per_session,
+    )
 
 
-def narrower(config: Config) -> list[tuple[str, str, str]]:
-    """Return (limit, value, layer) of what sources and sets say: they hold beside the others.
+def set_caps(config: Config) -> dict[str, Caps]:
+    """Return the caps of the configuration sets that have some of their own."""
+    every = {name: site_caps(one) for name, one in config.configuration_sets.items()}
+    return {name: caps for name, caps in every.items() if caps.said}
 
-    A source's caps on a site, and a set's TLS policy, only ever make the others stricter.
+
+def further(config: Config, *, source: bool, of_set: bool) -> list[tuple[str, str, str]]:
+    """Return (limit, value, layer) of what sources and sets say, for those not asked about.
+
+    Args:
+        config: The configuration.
+        source: Whether a source was asked about: then the others do not matter.
+        of_set: Likewise, a set.
     """
     rows = []
-    for source in config.sources:
-        caps, layer = path_caps(source), f"source {source.name}"
-        if caps.sessions is not None:
-            rows.append((f"sessions from {source.name}", f"{caps.sessions:,}", layer))
-        if caps.messages:
-            told = ", ".join(str(rate) for rate in caps.messages)
-            rows.append((f"messages from {source.name}", told, layer))
-    for name, one in config.configuration_sets.items():
-        if one.tls is not None:
-            rows.append((f"tls of {name}", str(one.tls), f"configuration set {name}"))
+    layers = [] if source else [source_layer(one) for one in config.sources]
+    if not of_set:
+        layers += [set_layer(name, one) for name, one in config.configuration_sets.items()]
+    for layer in layers:
+        for key, value, by in effective([layer]).explain():
+            if by and not key.startswith("destination_"):
+                rows.append((f"{key} of {layer.name}", value, by))
     return rows
+
+
+def source_layer(source: Source) -> Layer:
+    """Return what a source says of sites and destinations."""
+    return Layer("source", source.name, _of_sender(source))
+
+
+def set_layer(name: str, said: ConfigurationSet) -> Layer:
+    """Return what a set says of sites and destinations, and of TLS."""
+    return Layer("configuration set", name, replace(_of_sender(said), tls=said.tls))
+
+
+def _of_sender(said: Source | ConfigurationSet) -> LimitSet:
+    return LimitSet(
+        destination_sessions=said.sessions_per_site,
+        destination_messages=rates(said.rates_per_site),
+        sessions=said.sessions_per_site,
+        messages=rates(said.rates_per_site),
+        messages_per_session=said.messages_per_session,
+    )
 
 
 def _default(limits: Limits) -> LimitSet:

@@ -93,6 +93,10 @@ class Scheduler:
         """Take over new caps over everything the engine does."""
         self._state.set_caps(self._state.engine, caps)
 
+    def set_sets(self, sets: Mapping[str, Caps], now: float) -> None:
+        """Take over what configuration sets say in place of sites and destinations."""
+        self._state.set_sets(sets, now)
+
     def press(self, *, pressed: bool) -> None:
         """Hear whether messages wait to be made, for their signatures most often.
 

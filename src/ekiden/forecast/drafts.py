@@ -57,6 +57,7 @@ def read_load(
         name=spec.name,
         bulk=spec.priority is Priority.BULK,
         pool=spec.pool,
+        configuration_set=spec.configuration_set,
         send_at=_begin(start, now) if start else spec.send_at,
         expires_at=FAR,
         deliver_by=spec.deliver_by,

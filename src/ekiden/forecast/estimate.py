@@ -132,7 +132,7 @@ def _job(load: Load, number: int) -> JobFacts:
         priority=Priority.BULK if load.bulk else Priority.TRANSACTIONAL,
         mail_from="",
         from_domain="",
-        configuration_set="",
+        configuration_set=load.configuration_set,
         pool=load.pool,
         created_at=0.0,
         send_at=load.send_at,

@@ -63,6 +63,7 @@ class Foresight:
             name=job.name,
             bulk=job.priority is Priority.BULK,
             pool=job.pool,
+            configuration_set=job.configuration_set,
             send_at=job.send_at,
             expires_at=FAR,
             deliver_by=job.deliver_by,

@@ -49,6 +49,7 @@ async def gather(source: Source, now: float) -> Facts:
             name=job.name,
             bulk=job.bulk,
             pool=job.pool,
+            configuration_set=job.configuration_set,
             send_at=job.send_at,
             expires_at=job.expires_at,
             deliver_by=job.deliver_by,

@@ -25,6 +25,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         expires_at: Not after.
         deliver_by: Its deadline.
         pace: At most so many, then a pause.
+        configuration_set: Its set.
         patience: As of a job (`queue.model.NewJob`).
         lanes: Messages by destination.
     """
@@ -33,6 +34,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     bulk: bool = True
     pool: str = ""
+    configuration_set: str = ""
     send_at: float = 0.0
     expires_at: float = FAR
     deliver_by: float | None = None

@@ -2,6 +2,7 @@
 
 from ekiden.config import Config
 from ekiden.config.sending import Backoff as RetryBackoff
+from ekiden.engine.capsbook import set_caps
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dispatcher import EngineOptions
 from ekiden.engine.schedule.facts import SchedulerOptions
@@ -23,6 +24,7 @@ def scheduling(config: Config) -> SchedulerOptions:
     return SchedulerOptions(
         sources=source_facts(config),
         caps=Caps(sessions=config.delivery.max_sessions),
+        sets=set_caps(config),
         idle=config.delivery.idle,
         window=WindowOptions(
             start=paths.window_start,

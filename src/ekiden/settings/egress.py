@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from ekiden.config import Config
-from ekiden.engine.capsbook import path_caps, profiles, source_caps
+from ekiden.engine.capsbook import profiles, site_caps, source_caps
 from ekiden.engine.dialler import DialOptions, TlsRules
 from ekiden.engine.resolver import Resolver, ResolverOptions
 from ekiden.engine.routes import Credentials, Route
@@ -73,7 +73,7 @@ def source_facts(config: Config) -> tuple[SourceFacts, ...]:
             source.name,
             tuple(pools[source.name]),
             source_caps(config.limits, source.max_sessions, source.rates),
-            path_caps(source),
+            site_caps(source),
         )
         for source in config.sources
     )

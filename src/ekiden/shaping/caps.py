@@ -63,6 +63,11 @@ class Caps:
     messages: tuple[Rate, ...] = ()
     connections: tuple[Rate, ...] = ()
 
+    @property
+    def said(self) -> bool:
+        """Whether it says anything."""
+        return self != NO_CAPS
+
     def __post_init__(self) -> None:
         for name in ("sessions", "messages_per_session"):
             value = getattr(self, name)

@@ -20,9 +20,9 @@ def weigh(state: State, session_id: int, item: Item, more: int, now: float) -> N
     """
     session = state.sessions[session_id]
     session.taken += more
-    scopes = [scope for scope in session.scopes if scope.messages is not None]
+    scopes = [scope for scope in session.metered if scope.messages is not None]
     destination = state.destinations.get(item.destination)
-    if destination is not None and destination.messages is not None:
+    if destination is not None and destination.messages is not None and not session.free[1]:
         scopes.append(destination)
     job = state.jobs.get(item.job_id)
     paced = job is not None and job.facts.pace is not None

@@ -61,5 +61,6 @@ def _scopes(state: State) -> Iterator[Scope]:
     yield from state.providers.values()
     for site in state.sites.values():
         yield site
-        yield from site.paths.values()
+        yield from (path.own for path in site.paths.values() if path.own is not None)
+        yield from site.sets.values()
     yield from state.destinations.values()

@@ -5,9 +5,10 @@ from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.gates import Scope
+from ekiden.engine.schedule.own import closed_because, has_own
 from ekiden.engine.schedule.state import State
 from ekiden.engine.schedule.ways import Path, Site, Source
-from ekiden.engine.schedule.works import Destination, Job, Lane
+from ekiden.engine.schedule.works import Destination, Job, Lane, Work
 from ekiden.queue.model import JobState
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
@@ -155,7 +156,7 @@ def _closed(state: State, destination: Destination, site: Site, now: float) -> R
     lane = next(iter(destination.lanes.values()))
     return (
         destination.closed_because(now)
-        or _site_closed(site, now)
+        or _site_closed(site, now, lane)
         or _sources_closed(state, lane, site, now)
         or _engine_closed(state, now)
         or _waits_within(destination, site, now)
@@ -171,7 +172,8 @@ def _within(destination: Destination, now: float) -> Reason | None:
         for path in site.paths.values():
             if path.sessions:
                 road = path.source.roads.get(OTHER if site.provider is None else site.provider.name)
-                scopes += [path, road, path.source]
+                scopes += [path, path.own, road, path.source]
+        scopes += site.sets.values()
     for scope in scopes:
         meter = None if scope is None else scope.messages
         if meter is not None and (at := meter.ready_at(now)) > now:
@@ -202,11 +204,17 @@ def _put_aside(site: Site, now: float) -> Reason | None:
     ways = [_source_closed(path.source, site, now) for path in site.paths.values()]
     held = [reason for reason in ways if reason is not None]
     every = min(held, key=_when) if held and len(held) == len(ways) else None
-    return _site_closed(site, now) or every
+    sets = [why for one in site.sets.values() if (why := one.closed_because(now))]
+    return _site_closed(site, now) or every or next(iter(sets), None)
 
 
-def _site_closed(site: Site, now: float) -> Reason | None:
+def _site_closed(site: Site, now: float, lane: Lane | None = None) -> Reason | None:
+    """Return why nothing more may begin at a site, by caps that hold for a lane."""
     provider = site.provider.closed_because(now) if site.provider else None
+    work = None if lane is None or lane.share is None else lane.share.work
+    if provider is None and work is not None and has_own(work):
+        # Its sources or its set say something in place of the site.
+        return (site.reason, site.until) if site.until > now else None
     return provider or site.closed_because(now)
 
 
@@ -219,18 +227,29 @@ def _sources_closed(state: State, lane: Lane, site: Site, now: float) -> Reason 
     sources = state.pool(lane.job.facts.pool).sources
     if not sources:
         return f"no source serves the pool {lane.job.facts.pool!r}", FOREVER
-    reasons = [_source_closed(source, site, now) for source in sources]
+    work = None if lane.share is None else lane.share.work
+    reasons = [_source_closed(source, site, now, work) for source in sources]
     held = [reason for reason in reasons if reason is not None]
     return min(held, key=_when) if len(held) == len(reasons) else None
 
 
-def _source_closed(source: Source, site: Site, now: float) -> Reason | None:
+def _source_closed(
+    source: Source, site: Site, now: float, work: Work | None = None
+) -> Reason | None:
     path = site.paths.get(source.name)
     if path is not None and path.until > now:
         return path.reason, path.until
     if path is not None and not path.room():
         what = "one probe at a time" if path.failures else f"a window of {path.limit()}"
         return f"{path.sessions} sessions, {what} on {path}", FOREVER
+    if path is not None and work is not None and has_own(work):
+        held = closed_because(work, path, now)
+        if held is not None:
+            return held
+    elif path is not None and path.own is not None:
+        held = path.own.closed_because(now)
+        if held is not None:
+            return held
     road = source.roads.get(OTHER if site.provider is None else site.provider.name)
     scopes: list[Scope] = [one for one in (path, road, source) if one is not None]
     return next((why for scope in scopes if (why := scope.closed_because(now))), None)

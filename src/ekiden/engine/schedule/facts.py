@@ -4,6 +4,7 @@ Facts come in (a site was found, a session failed), decisions go out (open a ses
 Nothing here acts; the dispatcher does, and reports back with the next fact.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -28,7 +29,8 @@ class SourceFacts:
         name: Its name in the configuration.
         pools: The pools it serves; "" is the pool of jobs that name none.
         caps: Over everything that leaves from it.
-        path_caps: Over what goes from it to any one site (a cold address starts low).
+        path_caps: Over what goes from it to any one site, in place of what is said of the site and
+            the destination.
     """
 
     name: str
@@ -72,6 +74,8 @@ class SchedulerOptions:
     Args:
         sources: The egress addresses.
         caps: Over everything the engine does.
+        sets: By configuration set that says something: over what its jobs send to any one site, in
+            place of what is said of the site, the destination and the source.
         lanes_max: Lanes held at once; the rest of the queue is not in memory.
         lane_first: Ids asked for when a lane's window is filled for the first time.
         lane_most: Ids asked for at once, at most, for a lane that drains fast.
@@ -98,6 +102,7 @@ class SchedulerOptions:
 
     sources: tuple[SourceFacts, ...] = (SourceFacts("default"),)
     caps: Caps = field(default_factory=lambda: Caps(sessions=200))
+    sets: Mapping[str, Caps] = field(default_factory=dict)
     lanes_max: int = 4_096
     lane_first: int = 16
     lane_most: int = 256

@@ -146,6 +146,16 @@ class Scope(Gate):
         """What its counts are kept under."""
         return f"{self.layer} {self.name}".strip()
 
+    @property
+    def staying(self) -> int:
+        """Its sessions that count against its cap and have not been told to finish."""
+        return self.sessions - self.leaving
+
+    def over(self) -> bool:
+        """Whether more sessions stay than its cap allows: it was lowered."""
+        most = self.most
+        return most is not None and self.staying > most
+
     def full(self) -> bool:
         """Whether its cap on sessions is reached."""
         most = self.most
@@ -161,6 +171,10 @@ class Scope(Gate):
         if self.messages is not None:
             at = max(at, self.messages.ready_at(now))
         return at
+
+    def connections_at(self, now: float) -> float:
+        """Return when its rates allow one more connection."""
+        return now if self.connections is None else max(now, self.connections.ready_at(now))
 
     def rationed(self, now: float) -> bool:
         """Whether a rate that we have set ourselves is used up for now."""

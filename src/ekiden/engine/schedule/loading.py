@@ -142,7 +142,8 @@ def _refund(state: State, held: tuple[Lane, Session | None, float], now: float) 
     lane, session, at = held
     if session is None:
         return
-    for scope in (*session.scopes, lane.destination):
+    scopes = session.metered if session.free[1] else (*session.metered, lane.destination)
+    for scope in scopes:
         if scope.messages is not None:
             scope.messages.refund(at)
     if not session.finishing and session.id in state.sessions:

@@ -44,6 +44,7 @@ class Places:
         self.providers: dict[str, Scope] = {}
         self.sources: dict[str, Source] = {}
         self.pools: dict[str, Pool] = {}
+        self.sets: dict[str, Caps] = dict(options.sets)  # what sets say in place of sites
         self.suspensions: dict[str, tuple[float, str]] = {}
         self.learned: OrderedDict[str, Learned] = OrderedDict()  # of paths not in memory
         self.ramps: Ramps | None = None  # all warm-ups
@@ -73,7 +74,7 @@ class Places:
                 pool.sources.append(source)
         for site in self.sites.values():
             for path in site.paths.values():
-                path.set_caps(path.source.path_caps)
+                path.allow(path.source.path_caps)
 
     def set_caps(self, scope: Scope, caps: Caps) -> None:
         """Give a scope its caps, and what was counted of its hours and days before."""
@@ -133,7 +134,9 @@ class Places:
             waits = (options.failing, options.slowing, options.blocking)
             learning = (options.window, options.speed)
             found = Path(source, site, learning, waits, options.bulk_turns)
-            self._find_counts(found)
+            found.allow(source.path_caps)
+            if found.own is not None:
+                self._find_counts(found.own)
             learned = self.learned.pop(found.name, None)
             if learned is not None:
                 found.restore(learned)
@@ -161,14 +164,24 @@ class Places:
                 found.warm_up(ramp)
         return found
 
-    def work(self, site: Site, pool: Pool) -> Work:
-        """Return the work of that site and pool."""
-        found = site.works.get(pool.name)
+    def work(self, site: Site, pool: Pool, configuration_set: str) -> Work:
+        """Return the work of that site and pool; of the set, if it has caps of its own."""
+        caps = self.sets.get(configuration_set)
+        key = pool.name if caps is None else f"{pool.name} of {configuration_set}"
+        found = site.works.get(key)
         if found is None:
-            found = site.works[pool.name] = Work(site, pool)
+            said = None if caps is None else self._own_of_set(site, configuration_set, caps)
+            found = site.works[key] = Work(site, pool, key, said)
         return found
 
-    # --- Forgetting -------------------------------------------------------------------------------
+    def _own_of_set(self, site: Site, name: str, caps: Caps) -> Scope:
+        """Return what a set says in place of a site: one scope for all pools."""
+        found = site.sets.get(name)
+        if found is None:
+            whole = f"{name} to {site.name}"
+            found = site.sets[name] = Scope("set", whole, caps, self.options.bulk_turns)
+            self._find_counts(found)
+        return found
 
     def rest(self, destination: Destination) -> None:
         """Remember a destination without lanes for a while; forget the one unused the longest."""
@@ -199,8 +212,11 @@ class Places:
             return
         self.sites.pop(site.name, None)
         self._keep_counts(site)
+        for scope in site.sets.values():
+            self._keep_counts(scope)
         for path in site.paths.values():
-            self._keep_counts(path)
+            if path.own is not None:
+                self._keep_counts(path.own)
             self.learned[path.name] = path.state()
         while len(self.learned) > self.options.resolved_max:
             self.learned.popitem(last=False)

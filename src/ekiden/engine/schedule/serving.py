@@ -21,9 +21,10 @@ def must_finish(state: State, session: Session, now: float) -> str:
     for scope in session.scopes:
         if scope.until > now:
             return scope.reason
-        caps = scope.most
-        if caps is not None and scope.sessions - scope.leaving > caps:
-            return f"{scope} allows {caps} sessions"
+        if scope is not session.work.site and scope.over():
+            return f"{scope} allows {scope.most} sessions"
+    if session.seat.over():
+        return f"{session.seat} allows {session.seat.most} sessions"
     if overflow.must_leave(state, session, now):
         return "the rest is for the sources that warm up"
     options = state.options
@@ -36,7 +37,7 @@ def must_finish(state: State, session: Session, now: float) -> str:
 
 def wait(state: State, session: Session, now: float) -> Idle | Finish | None:
     """Return how a session waits for a rate, None when it need not."""
-    for scope in session.scopes:
+    for scope in session.metered:
         meter = scope.messages
         if meter is None:
             continue

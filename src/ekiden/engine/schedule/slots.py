@@ -8,6 +8,7 @@ let through, so a free slot is never left unused and nobody is woken in vain.
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
 from ekiden.engine.schedule.gates import Gate, Scope
 from ekiden.engine.schedule.overflow import sources_of
+from ekiden.engine.schedule.own import free_of, has_own, messages_per_session, open_at
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State, waits_for_own
 from ekiden.engine.schedule.turns import lane_of_rank
 from ekiden.engine.schedule.ways import Path, Road
@@ -79,7 +80,10 @@ def _closed(work: Work, now: float) -> tuple[Gate, float] | None:
     provider = site.provider
     if provider is not None and (at := provider.open_at(now)) > now:
         return provider, at
-    if (at := site.open_at(now)) > now:
+    if has_own(work):
+        if (at := max(site.until, site.connections_at(now))) > now:
+            return site, at
+    elif (at := site.open_at(now)) > now:
         return site, at
     return None
 
@@ -92,9 +96,12 @@ def _path(state: State, work: Work, rank: int, now: float) -> Path | tuple[Gate,
     site_at = FOREVER
     roads: list[tuple[float, Gate]] = []
     busy: list[tuple[float, Gate]] = []
+    own = has_own(work)
     for source in sources_of(state, work, rank, now):
         path = state.path(source, site)
         at = _path_opens_at(state, path, now)
+        if own and at <= now:
+            at = open_at(work, path, now)
         if at > now:
             site_at = min(site_at, at)
             continue
@@ -149,7 +156,8 @@ def _path_opens_at(state: State, path: Path, now: float) -> float:
 
 def _open(state: State, work: Work, rank: int, path: Path, now: float) -> Action | None:
     cold = state.road(path.source, work.site).cold
-    lane = lane_of_rank(state, work, rank, None, now, cold=cold)
+    free = free_of(work, path)
+    lane = lane_of_rank(state, work, rank, None, now, cold=cold, free=free)
     if lane is None:
         return None
     session = state.begin(work, path, now)
@@ -157,7 +165,7 @@ def _open(state: State, work: Work, rank: int, path: Path, now: float) -> Action
     if destination.connections is not None:
         destination.connections.spend(now)
     per_session = destination.caps.messages_per_session
-    if per_session is not None:
+    if per_session is not None and messages_per_session(work, path) is None:
         session.most = min(session.most, per_session)
     item = state.hand_out(lane, session, now)
     state.work_in_line(work, rank)
@@ -234,6 +242,9 @@ def crowded(state: State, session: Session) -> bool:
     work = session.work
     if state.engine.full() and len(state.line) > work.standing_at(None):
         return True
+    site = work.site
+    if session.seat is not site and session.seat.full() and site.waiters:
+        return len(site.waiters) > work.standing_at(site)
     return any(
         scope.waiters and scope.full() and len(scope.waiters) > work.standing_at(scope)
         for scope in session.scopes

@@ -6,9 +6,10 @@ again), and here the lanes, the hand and the sessions. The invariant behind ever
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ekiden.engine.schedule import own
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Action,
@@ -18,9 +19,10 @@ from ekiden.engine.schedule.facts import (
 )
 from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.lines import Lines
-from ekiden.engine.schedule.ways import Path
+from ekiden.engine.schedule.ways import GONE, Path
 from ekiden.engine.schedule.works import Destination, Jitter, Lane, Session, Share, Work
 from ekiden.queue.model import JobFacts, Waiting
+from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 
@@ -64,7 +66,8 @@ class State(Lines):
         site = lane.destination.site
         if site is None or lane.share is not None:
             return
-        work = self.work(site, self.pool(lane.job.facts.pool))
+        facts = lane.job.facts
+        work = self.work(site, self.pool(facts.pool), facts.configuration_set)
         provider = "" if site.provider is None else site.provider.name
         clock = self.hours.opens_at(provider, lane.job.rank, now)
         held = max(work.held_until, clock)
@@ -78,6 +81,24 @@ class State(Lines):
         lane.share = share
         work.waiting += len(lane.items)
         self.lane_in_line(lane)
+
+    def set_sets(self, sets: Mapping[str, Caps], now: float) -> None:
+        """Take over what sets say in place of sites; lanes find their works anew."""
+        if sets == self.sets:
+            return
+        self.sets = dict(sets)
+        for site in self.sites.values():
+            for name, scope in site.sets.items():
+                caps = self.sets.get(name)
+                scope.squeeze(GONE, 0 if caps is None else None)
+                scope.set_caps(caps or NO_CAPS)
+        for lane in list(self.lanes.values()):
+            self.detach(lane)
+            self.attach(lane, now)
+        for site in self.sites.values():
+            self.poke_all(site)
+
+    # --- Forgetting -------------------------------------------------------------------------------
 
     def detach(self, lane: Lane) -> None:
         """Take a lane off its site."""
@@ -97,8 +118,8 @@ class State(Lines):
         """Forget a work that has nothing any more."""
         if not (work.shares or work.sessions or any(work.in_line)):
             works = work.site.works
-            if works.get(work.pool.name) is work:
-                del works[work.pool.name]
+            if works.get(work.key) is work:
+                del works[work.key]
 
     def want_load(self, lane: Lane) -> None:
         """Ask for more ids when a lane's window runs low."""
@@ -181,10 +202,10 @@ class State(Lines):
         if session is not None:
             session.hand += 1
             session.taken += 1
-            for scope in session.scopes:
+            for scope in session.metered:
                 if scope.messages is not None:
                     scope.messages.spend(now)
-            if destination.messages is not None:
+            if destination.messages is not None and not session.free[1]:
                 destination.messages.spend(now)
             if self.backlog and job.rank == 1:
                 self.backlog[session.road.provider] = self.backlog.get(session.road.provider, 1) - 1
@@ -253,6 +274,8 @@ class State(Lines):
             (most for scope in scopes if (most := scope.caps.messages_per_session) is not None),
             default=session.most,
         )
+        if path.own is not None or work.own is not None:
+            self._take_own_seat(session, work, path)
         found = path.messages_per_session(now)
         if found is not None:
             session.most = min(session.most, found)
@@ -261,6 +284,20 @@ class State(Lines):
         session.probe = self.suspect(path)
         self.probes += session.probe
         return session
+
+    def _take_own_seat(self, session: Session, work: Work, path: Path) -> None:
+        """Let a session count where its set or its source says something in the site's place."""
+        site = work.site
+        session.free = own.free_of(work, path)
+        if session.free.messages:
+            rates = own.meter_of(work, path)
+            session.metered = (*(one for one in session.scopes if one is not site), rates)
+        if session.free.sessions:
+            seat = session.seat = own.seat_of(work, path)
+            seat.sessions += 1
+            site.guests += 1
+            path.raised = seat.caps.sessions
+        session.most = own.messages_per_session(work, path) or session.most
 
     def suspect(self, path: Path) -> bool:
         """Whether a path's sessions are likely to keep a slot for little."""
@@ -274,6 +311,9 @@ class State(Lines):
         self.not_idle(session)
         for scope in session.scopes:
             scope.leaving += 1
+        if session.seat is not session.work.site:
+            session.seat.leaving += 1
+            session.work.site.guests -= 1
         session.work.sessions -= 1
         for rank in (0, 1):
             self.work_in_line(session.work, rank)
@@ -286,6 +326,9 @@ class State(Lines):
         for scope in session.scopes:
             scope.sessions -= 1
             scope.leaving -= 1
+        if session.seat is not site:
+            session.seat.sessions -= 1
+            session.seat.leaving -= 1
         if session.open:
             path.proven -= 1
         self.probes -= session.probe
@@ -334,7 +377,9 @@ def waits_for_own(work: Work, now: float) -> bool:
         path = site.paths.get(source.name)
         if path is not None and (path.failures or path.refusals):
             continue
-        ways = [one for one in (path, source.roads.get(name), source) if one is not None]
+        own_ones = (work.own, None if path is None else path.own)
+        scopes = (path, source.roads.get(name), source, *own_ones)
+        ways = [one for one in scopes if one is not None]
         if any(scope.until > now for scope in ways):
             continue
         if any(scope.rationed(now) for scope in (*above, *ways)):

@@ -25,7 +25,8 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
     for rank in (first, 1 - first):
         if shut[rank] or not work.rings[rank]:
             continue
-        lane = lane_of_rank(state, work, rank, session, now, cold=session.road.cold)
+        cold, free = session.road.cold, session.free
+        lane = lane_of_rank(state, work, rank, session, now, cold=cold, free=free)
         if lane is not None:
             if rank == 1:
                 work.turn = 0
@@ -36,7 +37,14 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
 
 
 def lane_of_rank(
-    state: State, work: Work, rank: int, session: Session | None, now: float, *, cold: bool
+    state: State,
+    work: Work,
+    rank: int,
+    session: Session | None,
+    now: float,
+    *,
+    cold: bool,
+    free: tuple[bool, bool],
 ) -> Lane | None:
     """Return the next lane among a work's mail of one rank.
 
@@ -47,6 +55,7 @@ def lane_of_rank(
         session: Which session would take it; None for one that would be opened for it.
         now: UNIX seconds.
         cold: Whether it would leave from a source that warms up there.
+        free: Of which caps of the destination the session is free (`own.Free`).
     """
     ring = work.rings[rank]
     while ring:
@@ -64,7 +73,7 @@ def lane_of_rank(
                 continue
         if cold:
             _engaged_first(share)
-        lane = _lane_of_share(state, share, session, now)
+        lane = _lane_of_share(state, share, session, free, now)
         if lane is not None:
             ring.rotate(-1)
             return lane
@@ -85,7 +94,9 @@ def _engaged_first(share: Share) -> None:
         lanes.rotate(-due.index(min(due)))
 
 
-def _lane_of_share(state: State, share: Share, session: Session | None, now: float) -> Lane | None:
+def _lane_of_share(
+    state: State, share: Share, session: Session | None, free: tuple[bool, bool], now: float
+) -> Lane | None:
     lanes = share.lanes
     while lanes:
         lane = lanes[0]
@@ -94,7 +105,7 @@ def _lane_of_share(state: State, share: Share, session: Session | None, now: flo
             if lane.share is share:
                 lane.in_line = False
             continue
-        at = opens_at(lane.destination, session, now)
+        at = opens_at(lane.destination, session, free, now)
         if at > now:
             lanes.popleft()
             if now + state.options.park_after < at < FOREVER and lane.destination.rationed(now):
@@ -108,19 +119,33 @@ def _lane_of_share(state: State, share: Share, session: Session | None, now: flo
     return None
 
 
-def opens_at(destination: Destination, session: Session | None, now: float) -> float:
-    """Return when a destination may be served by a session; FOREVER: when another lets go of it."""
+def opens_at(
+    destination: Destination, session: Session | None, free: tuple[bool, bool], now: float
+) -> float:
+    """Return when a destination may be served by a session; FOREVER: when another lets go of it.
+
+    Args:
+        destination: The destination.
+        session: The session; None for one that would be opened.
+        free: Of which caps of the destination it is free (`own.Free`).
+        now: UNIX seconds.
+    """
     caps = destination.caps
     at = destination.until
-    if session is None:
+    if session is None and not any(free):
         return destination.open_at(now)
-    if (
+    if session is None:
+        at = max(at, destination.connections_at(now))
+        if not free[0] and destination.full():
+            return FOREVER
+    elif (
         caps.sessions is not None
+        and not free[0]
         and destination.sessions >= caps.sessions
         and destination not in session.destinations
     ):
         return FOREVER
-    if destination.messages is not None:
+    if destination.messages is not None and not free[1]:
         at = max(at, destination.messages.ready_at(now))
     return at
 
@@ -145,7 +170,7 @@ def _lane_held_up(session: Session, work: Work, shut: tuple[bool, bool], now: fl
             if shut[job.rank]:
                 continue
             if job.from_at <= now < job.facts.expires_at and (
-                opens_at(destination, session, now) <= now
+                opens_at(destination, session, session.free, now) <= now
             ):
                 return lane
     return None

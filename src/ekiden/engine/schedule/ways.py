@@ -26,6 +26,7 @@ PLACES: Final = 600.0  # seconds over which those who wait for a cold road are s
 CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
 CUT_FOR: Final = 3_600.0  # for so many seconds
 BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
+GONE: Final = "gone"  # the owner of the end of a scope that the configuration has no longer
 SPEED: Final = "speed"  # the owner of the rate that a path has found
 
 
@@ -126,19 +127,36 @@ class Pool(Gate):
 class Site(Scope):
     """MX hosts behind one or many destinations."""
 
-    __slots__ = ("destinations", "hosts", "paths", "provider", "works")
+    __slots__ = ("destinations", "guests", "hosts", "paths", "provider", "sets", "works")
 
     def __init__(self, name: str, caps: Caps, provider: Scope | None, bulk_turns: int) -> None:
         super().__init__("site", name, caps, bulk_turns)
+        self.guests = 0  # of its sessions, those whose source or set has a cap of its own
         self.provider = provider
         self.hosts: tuple[str, ...] = ()
         self.paths: dict[str, Path] = {}
-        self.works: dict[str, Work] = {}  # by pool
+        self.sets: dict[str, Scope] = {}  # what sets say in its place, by their names
+        self.works: dict[str, Work] = {}  # by pool, and by set where that has caps of its own
         self.destinations = 0
 
-    def session_cap(self) -> int:
-        """Return the most sessions it may ever have, all sources together."""
-        caps = [self.caps.sessions, self.provider.caps.sessions if self.provider else None]
+    @property
+    def staying(self) -> int:
+        """Its sessions that count against its cap and have not been told to finish."""
+        return self.sessions - self.leaving - self.guests
+
+    def full(self) -> bool:
+        """Whether its cap on sessions is reached by those that count against it."""
+        most = self.most
+        return most is not None and self.sessions - self.guests >= most
+
+    def session_cap(self, own: int | None) -> int:
+        """Return the most sessions it may ever have, all sources together.
+
+        Args:
+            own: What a source or a set says in its place.
+        """
+        site = self.caps.sessions if own is None else own
+        caps = [site, self.provider.caps.sessions if self.provider else None]
         return min((cap for cap in caps if cap is not None), default=1_000_000)
 
 
@@ -156,7 +174,9 @@ class Path(Scope):
         "each",
         "failures",
         "opening",
+        "own",
         "proven",
+        "raised",
         "refusals",
         "seconds",
         "site",
@@ -173,7 +193,7 @@ class Path(Scope):
         waits: tuple[Backoff, Backoff, Backoff],
         bulk_turns: int,
     ) -> None:
-        super().__init__("path", f"{source.name} to {site.name}", source.path_caps, bulk_turns)
+        super().__init__("path", f"{source.name} to {site.name}", NO_CAPS, bulk_turns)
         self.source = source
         self.site = site
         self.window = Window(learning[0])
@@ -181,6 +201,8 @@ class Path(Scope):
         self._failing, self._slowing, self._blocking = waits
         self.failures = 0  # failed connections in a row; not 0: one probe at a time
         self.refusals = 0  # replies in a row that asked for less though there was one session
+        self.own: Scope | None = None  # what the source says in place of the site
+        self.raised: int | None = None  # the cap of the latest session that was not the site's
         self.proven = 0  # sessions that are open now
         self.seconds = 0.0  # that a message takes, the latest weighing most
         self.opening = 0.0  # likewise, that a session takes to open
@@ -245,8 +267,19 @@ class Path(Scope):
             cap = min(cap, window.knee or window.size)  # more sessions would wait for the rate
         return window.good(now, busy=self.sessions, cap=cap) or faster
 
+    def allow(self, caps: Caps) -> None:
+        """Take over what its source says in place of the site."""
+        if not caps.said:
+            if self.own is not None:
+                self.own.squeeze(GONE, 0)  # who sits there has to come back by the site's caps
+            self.own = None
+        elif self.own is None:
+            self.own = Scope("path", self.name, caps, self.bulk_turns)
+        else:
+            self.own.set_caps(caps)
+
     def _cap(self) -> int:
-        cap = self.site.session_cap()
+        cap = self.site.session_cap(self.raised)
         return cap if self.most is None else min(cap, self.most)
 
     def slow(self, now: float, since: float, reason: str, jitter: float) -> None:

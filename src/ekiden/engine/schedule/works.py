@@ -161,7 +161,14 @@ class Share:
 
 
 class Work:
-    """What waits for one site and may leave from one pool."""
+    """What waits for one site and may leave from one pool.
+
+    Args:
+        site: The site.
+        pool: The pool.
+        key: Under which the site has it.
+        own: What the configuration set of its jobs says in place of the site; None for nothing.
+    """
 
     __slots__ = (
         "gates",
@@ -169,6 +176,8 @@ class Work:
         "held_until",
         "idle",
         "in_line",
+        "key",
+        "own",
         "pool",
         "rings",
         "sessions",
@@ -178,9 +187,11 @@ class Work:
         "waiting",
     )
 
-    def __init__(self, site: Site, pool: Pool) -> None:
+    def __init__(self, site: Site, pool: Pool, key: str = "", own: Scope | None = None) -> None:
         self.site = site
         self.pool = pool
+        self.key = key or pool.name
+        self.own = own
         self.shares: dict[int, Share] = {}  # by job
         self.rings: tuple[deque[Share], deque[Share]] = (deque(), deque())  # by rank
         self.turn = 0
@@ -210,16 +221,19 @@ class Session:
         "destination",
         "destinations",
         "finishing",
+        "free",
         "good",
         "hand",
         "id",
         "idle_until",
+        "metered",
         "most",
         "open",
         "path",
         "probe",
         "road",
         "scopes",
+        "seat",
         "served_at",
         "taken",
         "work",
@@ -239,7 +253,10 @@ class Session:
         self.work = work
         self.path = path
         self.road = road
-        self.scopes = scopes  # whose caps on messages apply, destinations apart
+        self.scopes = scopes  # where it counts, destinations apart
+        self.metered = scopes  # whose message rates hold for it
+        self.seat: Scope = work.site  # whose cap on sessions holds for it
+        self.free = (False, False)  # of which caps of the destination: `own.Free`
         self.begun_at = now
         self.most = 1_000_000  # messages on this connection
         self.taken = 0
