@@ -117,6 +117,8 @@ def holds(world: World, site_of: object) -> None:
     others = [line for line in lines if works[line.id].own is None]
     by_path = Counter((line.source, line.site) for line in others)
     owners = set()
+    every = world.options.sources
+    longer = {one.name for one in every if one.path_caps.messages_per_session is not None}
     for source in world.options.sources:
         within(source.name, by_source[source.name], source.caps)
         if source.path_caps.sessions is not None:
@@ -137,7 +139,7 @@ def holds(world: World, site_of: object) -> None:
         within(name, len(in_use[name]), fact.destination_caps)
         if fact.provider:
             within(fact.provider, by_provider[fact.provider], fact.provider_caps)
-            most_messages(lines, fact)
+            most_messages([line for line in lines if line.source not in longer], fact)
     state = world.scheduler._state
     # Beyond the windows there is only what came back from a hand.
     hands = (world.options.caps.sessions or 0) * world.batch
