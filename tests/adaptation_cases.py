@@ -1,5 +1,7 @@
 """Receivers with hidden limits, and what the engine makes of them; for a test and for the bench."""
 
+import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,6 +46,38 @@ CASES = (
     Case("300 a minute", 5.0, _rate(300, 60.0)),
     Case("60 a minute", 1.0, _rate(60, 60.0)),
 )
+
+
+def random_case(seed: int) -> Case:
+    """Return a receiver that nobody has thought of: every limit drawn from `seed`."""
+    draw = random.Random(seed)
+    seconds = draw.choice((1.0, 1.0, 60.0))
+    rate = math.exp(draw.uniform(math.log(0.5), math.log(40.0)))
+    messages = max(1, round(rate * seconds))
+    sessions = draw.choice((1, 2, 3, 5, 10, 20, 1_000))
+    each = draw.choice((5, 10, 20, 50, 100, 1_000_000))
+    send, dial = draw.uniform(0.05, 0.8), draw.uniform(0.05, 0.5)
+    more: dict[str, object] = {
+        "per_session": each,
+        "send": send,
+        "dial": dial,
+        "hang_up": draw.random() < 0.3,
+        "fixed": draw.random() < 0.4,
+    }
+    by_sessions = sessions * each / (dial + each * send + 0.01)
+    name = (
+        f"#{seed}: {messages}/{seconds:g} s{' by the clock' if more['fixed'] else ''}, "
+        f"{sessions} sessions of {each}, {send:.2f} s each{', hangs up' if more['hang_up'] else ''}"
+    )
+    return Case(
+        name,
+        min(messages / seconds, by_sessions),
+        lambda factor: Regime(
+            sessions=sessions * factor,
+            rates=((messages * factor, seconds),),
+            **more,  # type: ignore[arg-type]  # kept short
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class Regime:
         dial: Seconds to connect.
         send: Seconds for a message.
         hang_up: Whether `slower` ends the session.
+        fixed: Whether rates are counted by the minute of the clock, not over any minute.
     """
 
     sessions: int = 1_000
@@ -42,6 +43,7 @@ class Regime:
     dial: float = 0.2
     send: float = 0.1
     hang_up: bool = False
+    fixed: bool = False
     full: str = "421 4.7.0 too many concurrent SMTP connections from this IP address"
     enough: str = "421 4.7.0 Too many messages for this session"
     slower: str = "451 4.7.1 Too many messages from your IP address, slow down and try again later"
@@ -66,7 +68,8 @@ class Regime:
             return Rejected(Stage.MAIL, _reply(self.enough)), True
         for limit, seconds in self.rates:
             seen = self.seen.setdefault(seconds, deque())
-            while seen and seen[0] <= now - seconds:
+            since = now // seconds * seconds - 1e-9 if self.fixed else now - seconds
+            while seen and seen[0] <= since:
                 seen.popleft()
             if len(seen) >= limit:
                 self.no["rate"] += 1

@@ -5,7 +5,15 @@ All cases, for longer: `python -m bench.adaptation`.
 
 import pytest
 
-from adaptation_cases import CASES, Case, full_speed_after, measure, neighbours, recovery
+from adaptation_cases import (
+    CASES,
+    Case,
+    full_speed_after,
+    measure,
+    neighbours,
+    random_case,
+    recovery,
+)
 
 CHEAP = [case for case in CASES if case.limit <= 20.0]  # a simulated hour of these takes seconds
 IN_STEADY_STATE = 0.90  # at least, of the limit: it stays within 10 % under it
@@ -19,9 +27,16 @@ def test_a_hidden_limit_is_found_and_kept_to(case: Case) -> None:
     assert found.refused < REFUSED
 
 
+@pytest.mark.parametrize("seed", range(1, 60, 6))
+def test_receivers_that_nobody_thought_of(seed: int) -> None:
+    found = measure(random_case(seed), 1.5)
+    assert found.used >= 0.88  # nine in ten of them 0.90; `bench.adaptation --random` has them all
+    assert found.refused < REFUSED
+
+
 @pytest.mark.parametrize("case", CHEAP[:2], ids=lambda case: case.name)
 def test_a_limit_that_rises_is_found_within_minutes(case: Case) -> None:
-    assert recovery(case) <= 8
+    assert recovery(case) <= 5
 
 
 def test_a_receiver_that_never_throttles_gets_full_speed_within_a_minute() -> None:

@@ -49,10 +49,10 @@ def test_a_run_of_refusals_is_one_step() -> None:
 
 def test_it_climbs_to_the_knee_and_waits_there() -> None:
     speed, now = throttled()
-    now = drive(speed, now, 60)
+    now = drive(speed, now, 30)
     assert speed.rate == speed.knee
-    drive(speed, now, 50)
-    assert speed.rate == speed.knee, "two minutes have not passed"
+    drive(speed, now, 40)
+    assert speed.rate == speed.knee, "a minute has not passed"
 
 
 def test_it_asks_beyond_the_knee_in_larger_steps() -> None:
@@ -62,18 +62,63 @@ def test_it_asks_beyond_the_knee_in_larger_steps() -> None:
     assert speed.knee > 2 * knee
 
 
-def test_a_question_that_fails_leaves_the_knee_and_is_put_off() -> None:
+def asking(knee: float = 10.0) -> tuple[Speed, float]:
+    """Return a speed that has just gone beyond its knee, and when."""
+    speed = Speed(SpeedOptions())
+    speed.limit(knee, START)
+    now = START
+    while speed.rate is not None and speed.rate <= speed.knee:
+        now = drive(speed, now, 1)
+    return speed, now
+
+
+def test_a_question_that_fails_leaves_the_knee_and_costs_a_tenth() -> None:
+    speed, now = asking()
+    assert speed.rate == pytest.approx(10.0 * (1 + STEP))
+    assert speed.calm(now)
+    speed.ease(now)
+    assert speed.knee == pytest.approx(10.0, rel=0.02)
+    assert speed.rate == pytest.approx(9.0, rel=0.02)
+    assert speed.in_run(now - 0.1), "what was on its way is answered already"
+    assert not speed.in_run(now + 5.0)
+    assert not speed.calm(now + 5.0), "again so soon is a run, and halves it"
+
+
+def test_the_dearer_the_last_question_the_later_the_next() -> None:
+    def waits(refusals: int) -> float:
+        speed, now = asking(1.0)
+        speed.ease(now)
+        for _ in range(refusals - 1):
+            assert speed.in_run(now)
+        knee, asked = speed.knee, now
+        while speed.rate is not None and speed.rate <= knee:
+            now = drive(speed, now, 1)
+        return now - asked
+
+    assert 100 < waits(1) < 170, "a hundred messages and more for a refusal"
+    assert 220 < waits(2) < 280
+    assert waits(10) < 340, "five minutes at most"
+
+
+def test_who_pauses_for_long_is_not_as_fast_as_he_takes() -> None:
+    """Three hundred a minute, taken in ten seconds each time: the mean is what it allows."""
     speed, now = throttled()
-    knee = speed.knee
-    while speed.rate is not None and speed.rate <= knee:
-        now = drive(speed, now, 1)
-    first = now
-    assert speed.rate == pytest.approx(knee * (1 + STEP))
-    assert speed.trouble(now, since=now)
-    assert speed.knee == knee
-    while speed.rate is not None and speed.rate <= knee:
-        now = drive(speed, now, 1)
-    assert now - first > 200
+    assert not speed.trouble(now + 10, since=now + 9), "nothing taken since: it is shut"
+    now += 60
+    for step in range(300):
+        speed.spend(now + step * 0.1)
+        speed.good(now + step * 0.1, since=now)
+    assert speed.calm(now + 30)
+    speed.ease(now + 30)
+    assert speed.knee < 5.0
+
+
+def test_sessions_that_were_too_much_leave_a_rate_that_is_in_use() -> None:
+    speed, now = asking()
+    speed.limit_to_taken(now)
+    assert speed.rate == speed.knee == pytest.approx(10.0, rel=0.02)
+    speed.limit(100.0, now)
+    assert speed.rate == pytest.approx(10.0, rel=0.02), "never faster"
 
 
 def test_an_unused_rate_proves_nothing() -> None:

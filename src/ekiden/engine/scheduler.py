@@ -307,6 +307,8 @@ class Scheduler:
         session = self._state.sessions[session_id]
         if session.cut and session.good > 1 and not session.finishing:
             session.path.cut_short(session.good, now)
+        else:
+            session.path.carried_more(session.good)
         self._state.end(session, now)
 
     def settled(
@@ -355,7 +357,7 @@ class Scheduler:
     def _learn(self, session: Session, lesson: Lesson, at: float, now: float, reason: str) -> None:
         path, jitter = session.path, self._state.jitter
         match lesson:
-            case Lesson.SLOW:
+            case Lesson.SLOW if not path.expects_end(session.good):
                 path.slow(now, at, reason, jitter())
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())

@@ -223,11 +223,30 @@ class Meter:
         """Return the earliest time that every limit allows one more."""
         return max(limiter.ready_at(now) for limiter in self._every)
 
-    def spend(self, now: float) -> None:
-        """Count one start against every limit."""
+    def opens_at(self, now: float, ahead: float) -> float:
+        """Return the earliest time for a session whose first message starts `ahead` seconds later.
+
+        A limit of ours counts what is handed out. The one that a receiver has counts what reaches
+        it, so the rate that was found of it is asked for the time of arrival.
+        """
+        return max(
+            limiter.opens_at(now, ahead) if isinstance(limiter, Speed) else limiter.ready_at(now)
+            for limiter in self._every
+        )
+
+    def spend(self, now: float, ahead: float = 0.0) -> None:
+        """Count one start against every limit.
+
+        Args:
+            now: UNIX seconds.
+            ahead: Seconds until it starts: it is the first of a session that has to open.
+        """
         self.moved = True
         for limiter in self._every:
-            limiter.spend(now)
+            if ahead and isinstance(limiter, Speed):
+                limiter.book(now + ahead)
+            else:
+                limiter.spend(now)
 
     def refund(self, at: float) -> None:
         """Take back one start that was counted at `at`."""

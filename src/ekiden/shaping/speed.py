@@ -5,29 +5,47 @@ it cannot find: one session alone may pass it. So a path that is throttled in th
 session also gets a rate, which learns as the window does:
 
 * **No rate until there is trouble.** A receiver that never throttles meets the window alone.
-* **Down by half**, once for a run of refusals, from what the receiver has taken lately. When it
-  has taken nothing since the last step, the rate is not to blame: the path pauses instead.
+* **Down by half** at the first run of refusals, from what the receiver has taken lately, and
+  whenever one run follows another. When it has taken nothing since the last step, the rate is not
+  to blame: the path pauses instead, and the mean of taking and pausing is what it allows.
+* **Down by a tenth** when all has been well for a while: then a refusal only says that a question
+  has failed, or that the knee is a little too high. Half the speed would be too dear an answer.
 * **Up by a twentieth of the knee** (the largest rate that is thought to be well), no more often
   than an interval, and only while the rate is what binds: an unused rate proves nothing.
-* **Beyond the knee** only after a while and a hundred messages, since each such question may cost a
-  refusal. A question that fails doubles the while, up to a ceiling. One that goes well for half a
-  minute is followed by one twice as large: a limit that has risen is found within minutes.
+* **Beyond the knee** only after a while, for each such question may cost refusals: a hundred
+  messages and more for each that the last one cost, so that all of them stay under a hundredth.
+  One that goes well for half a minute is followed by one twice as large: a limit that has risen is
+  found within minutes.
+* **Places, not gaps** (`track`). Messages are given places in a row, the first of a session the one
+  at which it will arrive.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
+
+from ekiden.shaping.track import Track
 
 NEVER: Final = float("-inf")
 
 FLOOR: Final = 1.0 / 60.0  # messages per second: the slowest rate that still learns
 STEP: Final = 0.05  # of the knee, at one step up; half of it at a question after one that failed
 STEP_MOST: Final = 0.4  # of the rate, at one question beyond the knee
+EASE: Final = 0.9  # of the knee, after a refusal that says no more than that it is there
+SAME: Final = 1.5  # seconds for which a receiver that counts by the second is still full
+AGAIN: Final = 10.0  # seconds after which another refusal says no more than that
+IN_USE: Final = 0.7  # of a rate: who takes so much, gaps between sessions included, uses it
+BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
+RESPITE: Final = 3.0  # seconds at most for which nothing starts after a refusal
+COST_MOST: Final = 10.0  # refusals: what one question is thought to cost at most
 DROP_MOST: Final = 64.0  # a rate falls at most so far below itself before it is halved
 USED: Final = 0.8  # of what the rate allowed must have been used for it to bind
 BURST: Final = 0.02  # seconds' worth that may start at once: timers are not exact
 LATE: Final = 120.0  # seconds after which a receiver that counts by the minute may still object
 SPAN: Final = 4.0  # seconds over which it is measured what is taken, and at least
 SPAN_MESSAGES: Final = 20  # so many messages at a slow rate
+SLOT: Final = 5.0  # seconds: how finely the last minute is counted
+SLOTS: Final = 12
 GAP: Final = 5.0  # seconds without a message end a run
 PROVEN: Final = 20.0  # seconds of a run that tell more than the pause before it
 _ABOVE_MEAN: Final = 1.25  # of the mean since a step down: it has the climb in it
@@ -40,17 +58,48 @@ class SpeedOptions:
 
     Args:
         interval: The least seconds between two steps up.
-        probe: Seconds after trouble before the knee is passed,
-        probe_max: which become at most so many when that fails.
-        probe_messages: Messages that must have gone well before the knee is passed.
+        probe: Seconds after trouble before the knee is passed, at least,
+        probe_max: and at most.
+        probe_messages: Messages that must go well for each refusal that the last question cost.
         hold: Seconds for which a rate beyond the knee must go well.
     """
 
     interval: float = 2.0
-    probe: float = 120.0
-    probe_max: float = 240.0
-    probe_messages: int = 100
+    probe: float = 60.0
+    probe_max: float = 300.0
+    probe_messages: int = 120
     hold: float = 30.0
+
+
+class Minute:
+    """How many messages were taken in the last minute."""
+
+    __slots__ = ("_began", "_counts", "_slot")
+
+    def __init__(self) -> None:
+        self._counts = deque([0] * SLOTS, SLOTS)  # of five seconds each, the present one last
+        self._slot = 0
+        self._began = NEVER
+
+    def count(self, now: float) -> None:
+        """Count one that is taken."""
+        self._move(now)
+        self._counts[-1] += 1
+
+    def mean(self, now: float) -> float:
+        """Return how many there were per second."""
+        self._move(now)
+        span = min(now - self._began, (SLOTS - 1) * SLOT + now % SLOT)
+        return sum(self._counts) / max(span, SLOT)
+
+    def _move(self, now: float) -> None:
+        slot = int(now // SLOT)
+        if self._began == NEVER or slot - self._slot >= SLOTS:
+            self._counts.extend([0] * SLOTS)
+            self._began = now
+        else:
+            self._counts.extend([0] * (slot - self._slot))
+        self._slot = max(slot, self._slot)
 
 
 class Speed:
@@ -63,12 +112,14 @@ class Speed:
     """
 
     __slots__ = (
-        "_ask",
+        "_cost",
         "_count",
+        "_eased",
         "_evidence_at",
         "_good_at",
         "_goods",
         "_mean",
+        "_minute",
         "_options",
         "_raised_at",
         "_run",
@@ -79,7 +130,7 @@ class Speed:
         "_step",
         "_stepped_at",
         "_sure",
-        "_tat",
+        "_track",
         "knee",
         "label",
         "rate",
@@ -92,12 +143,13 @@ class Speed:
         self.knee = 0.0
         self.label = ""
         self.rose_at = NEVER
-        self._ask = options.probe  # seconds until the knee is passed
+        self._cost = 1.0  # refusals in the latest run
+        self._eased = False  # the latest step down was a small one
         self._step = STEP  # of the next question
         self._stepped_at = NEVER
         self._raised_at = NEVER  # when the knee was raised, by an answer that may come late,
         self._sure = 0.0  # and where it was before
-        self._tat = NEVER  # the theoretical arrival time of the next start, as in `rates.Bucket`
+        self._track = Track()  # as in `rates.Bucket`
         self._evidence_at = NEVER  # since when `_goods` and `_spent` are counted
         self._goods = 0
         self._spent = 0
@@ -108,17 +160,30 @@ class Speed:
         self._span_at = NEVER  # the present span of measuring: since when,
         self._run = 0  # how many,
         self._mean = 0.0  # and how many per second in the one before
+        self._minute = Minute()
 
     # --- Limiter ----------------------------------------------------------------------------------
 
-    def ready_at(self, now: float) -> float:  # noqa: ARG002  the protocol's; it has no clock
+    def ready_at(self, now: float) -> float:
         """Return the earliest time that one more may start."""
-        return self._tat - BURST
+        return NEVER if self.rate is None else self._track.next(now, 1.0 / self.rate) - BURST
+
+    def opens_at(self, now: float, ahead: float) -> float:
+        """Return the earliest time for what takes `ahead` seconds until it starts."""
+        if self.rate is None or self.ready_at(now) <= now:
+            return now
+        return self._track.free(now, ahead, 1.0 / self.rate) - ahead
 
     def spend(self, now: float) -> None:
         """Count one start."""
         if self.rate is not None:
-            self._tat = max(self._tat, now) + 1.0 / self.rate
+            self._track.step(now, 1.0 / self.rate)
+            self._spent += 1
+
+    def book(self, at: float) -> None:
+        """Count one start that is to come."""
+        if self.rate is not None:
+            self._track.take(at)
             self._spent += 1
 
     def refund(self, at: float) -> None:
@@ -128,21 +193,21 @@ class Speed:
         """Return what must be kept to continue after a restart; [] while there is no rate."""
         if self.rate is None:
             return []
-        return [self.rate, self.knee, self._stepped_at, self._ask]
+        return [self.rate, self.knee, self._stepped_at, self._cost]
 
     def restore(self, state: list[float]) -> None:
         """Continue from `state`."""
         if len(state) != 4:
             return
-        rate, self.knee, self._stepped_at, ask = state
-        self._ask = min(max(ask, self._options.probe), self._options.probe_max)
+        rate, self.knee, self._stepped_at, cost = state
+        self._cost = min(max(cost, 1.0), COST_MOST)
         self._set(max(rate, FLOOR), self._stepped_at)
 
     # --- Learning ---------------------------------------------------------------------------------
 
     def binds(self, now: float) -> bool:
         """Whether the rate is what keeps the path from more at this moment."""
-        return self.rate is not None and self._tat > now
+        return self.rate is not None and self._track.at > now
 
     def good(self, now: float, *, since: float) -> bool:
         """Learn that a message was taken; return whether the rate rose.
@@ -166,6 +231,36 @@ class Speed:
         self._rise(self.rate, now)
         return True
 
+    def in_run(self, since: float) -> bool:
+        """Learn of a refusal; return whether a small step down has answered it already.
+
+        Args:
+            since: When what was refused was handed out.
+        """
+        if self.rate is None or since > self._stepped_at + SAME * self._eased:
+            return False
+        self._cost = min(self._cost + 1.0, COST_MOST)
+        return self._eased
+
+    def calm(self, now: float) -> bool:
+        """Whether there is a rate, and all has gone well for a while.
+
+        Then a refusal says no more than that a question has failed, or that the knee is a little
+        too high: `ease` is the answer, or `limit`, and half the speed would be too much of one.
+        """
+        return (
+            self.rate is not None
+            and self._count > 0
+            and not (self._shut and now - self._run_at < PROVEN)
+            and now - self._stepped_at >= AGAIN
+        )
+
+    def ease(self, now: float) -> None:
+        """Step down a little, from a rate that has been well for a while."""
+        if self.rate is not None:
+            self._find_knee(self.rate, self._top(self.rate, now), now)
+            self._step_down(self.knee * EASE, now, eased=True)
+
     def trouble(self, now: float, *, since: float) -> bool:
         """Learn that it was too fast; return whether that changed the rate.
 
@@ -177,36 +272,63 @@ class Speed:
             return False
         if not self._count:
             self._shut = True
+            self._cost = min(self._cost + 1.0, COST_MOST)
             return False
         rate = self.rate
         if rate is None:
-            self.knee = taken = self.taken(now)
-            self._set(max(FLOOR, taken / 2), now)
+            self.knee = top = self.taken(now)
         else:
-            top = rate
-            if self._shut and now - self._run_at < PROVEN:
-                # It takes much at once, then nothing for long: the mean of both is what it allows.
-                mean = self._count / (now - self._stepped_at)
-                top = min(rate, max(mean * _ABOVE_MEAN, rate / DROP_MOST))
-            if rate > self.knee or now - self._raised_at < LATE:  # a question, answered
-                self._ask = min(self._ask * 2, self._options.probe_max)
-                self._step = STEP / 2
-                self.knee = min(self.knee if rate > self.knee else self._sure, top)
-            else:
-                self._ask, self._step = self._options.probe, STEP
-                self.knee = top / (1 + STEP)
-            self._set(max(FLOOR, top / 2), now)
+            top = self._top(rate, now)
+            if not (self._eased and now - self._stepped_at < AGAIN):
+                self._find_knee(rate, top, now)  # else what filled its count is known already
+        self._step_down(top / 2, now, eased=False)
+        return True
+
+    def _top(self, rate: float, now: float) -> float:
+        """Return the most that a refusal at a rate leaves possible."""
+        if not self._shut:
+            return rate
+        # It takes much at once, then nothing for long: the mean of both is what it allows.
+        mean = self._count / (now - self._stepped_at)
+        return min(rate, max(mean * _ABOVE_MEAN, rate / DROP_MOST))
+
+    def _find_knee(self, rate: float, top: float, now: float) -> None:
+        self._step = STEP
+        if rate > self.knee:  # a question, answered
+            if now - self._raised_at >= LATE:
+                # Who counts by the minute objects to all of it, not to the latest alone.
+                top = min(top, self._minute.mean(now) * (1 + STEP))
+            self.knee = min(self.knee, top)
+            self._step = STEP / 2
+        elif now - self._raised_at < LATE:
+            self.knee = min(self._sure, top)
+        else:
+            self.knee = top / (1 + STEP)
+
+    def _step_down(self, rate: float, now: float, *, eased: bool) -> None:
+        run = self._cost if now - self._stepped_at < GAP + 2 * AGAIN else 0.0
+        rate = max(FLOOR, rate)
+        self._set(rate, now)
+        self._track.advance(now + min(RESPITE, 2.0 / rate))
         self._stepped_at = now
+        self._eased, self._cost = eased, min(run + 1.0, COST_MOST)
         self._count, self._run, self._shut = 0, 0, False
         self._run_at = self._span_at = self._good_at = now
         self._mean = 0.0
-        return True
+
+    def limit_to_taken(self, now: float) -> None:
+        """Go no faster than lately, for something else than the rate was too much."""
+        if self.rate is not None:
+            taken, proven = self.taken(now), min(self.knee, self.rate / (1 + STEP))
+            found = proven if taken >= IN_USE * proven else taken * BELOW
+            self.limit(min(found, self._top(self.rate, now)), now)
 
     def limit(self, rate: float, now: float) -> None:
         """Go no faster than `rate` from now on, as if that had been learned."""
         if self.rate is None or rate < self.rate:
             self.knee = max(FLOOR, rate)
-            self._set(self.knee, now)
+            self._step = STEP
+            self._step_down(self.knee, now, eased=True)
 
     def taken(self, now: float) -> float:
         """Return the messages per second that were taken lately."""
@@ -227,6 +349,7 @@ class Speed:
             self._mean = self._run / (now - self._span_at)
             self._span_at, self._run = now, 0
         self._good_at = now
+        self._minute.count(now)
         self._run += 1
         self._count += 1
 
@@ -235,7 +358,8 @@ class Speed:
         if rate < self.knee:
             return max(options.interval, _GOODS / rate)
         if rate == self.knee:
-            return max(self._ask, options.probe_messages / rate)
+            paid = self._cost * options.probe_messages / rate
+            return min(max(paid, options.probe), options.probe_max)
         return max(options.hold, 5 * _GOODS / rate)
 
     def _rise(self, rate: float, now: float) -> None:
@@ -243,8 +367,7 @@ class Speed:
             rate = min(self.knee, rate + self.knee * STEP)
         else:
             if rate > self.knee:
-                if self._step >= STEP:  # not the first one that goes well
-                    self._ask = self._options.probe
+                self._cost = 1.0
                 self._step = min(self._step * 2, STEP_MOST)
                 self._sure, self._raised_at, self.knee = self.knee, now, rate
             rate *= 1 + self._step

@@ -109,12 +109,15 @@ class Window:
         """
         if since <= self.stepped_at:
             return False
-        self.knee = max(1, self.size - 1) if sized else max(self.knee or 1, self.size)
-        self.size = max(1, self.size // 2)
         failed = now - self._asked_at < self._options.probe
         self._ask = self._options.probe_max if failed else self._options.probe
+        self.knee = max(1, self.size - 1) if sized else max(self.knee or 1, self.size)
+        if sized and failed and self._moved_at == self._asked_at:  # a question, answered
+            self.size = self.knee
+        else:
+            self.size = max(1, self.size // 2)
+            self._interval = min(self._interval * 2, self._options.interval_max)
         self.stepped_at = self._moved_at = now
-        self._interval = min(self._interval * 2, self._options.interval_max)
         self._good = 0
         return True
 

@@ -72,6 +72,7 @@ class Scope(Gate):
     """A gate with caps: the engine, a source, a provider, a road, a site, a destination, a path."""
 
     __slots__ = (
+        "ahead",
         "caps",
         "connections",
         "extra",
@@ -91,6 +92,7 @@ class Scope(Gate):
         self.leaving = 0  # of these, the ones that have been told to finish
         self.until = NEVER  # suspended until then
         self.reason = ""
+        self.ahead = 0.0  # seconds from a session's begin to its first message
         self.caps = NO_CAPS
         self.messages: Meter | None = None
         self.connections: Meter | None = None
@@ -169,7 +171,7 @@ class Scope(Gate):
         if self.connections is not None:
             at = max(at, self.connections.ready_at(now))
         if self.messages is not None:
-            at = max(at, self.messages.ready_at(now))
+            at = max(at, self.messages.opens_at(now, self.ahead))
         return at
 
     def connections_at(self, now: float) -> float:

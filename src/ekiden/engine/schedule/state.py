@@ -202,9 +202,10 @@ class State(Lines):
         if session is not None:
             session.hand += 1
             session.taken += 1
+            ahead = 0.0 if session.open else session.path.ahead
             for scope in session.metered:
                 if scope.messages is not None:
-                    scope.messages.spend(now)
+                    scope.messages.spend(now, ahead)
             if destination.messages is not None and not session.free[1]:
                 destination.messages.spend(now)
             if self.backlog and job.rank == 1:

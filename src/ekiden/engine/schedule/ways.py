@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # works and sessions know their way; a site knows its works
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
 CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
 CUT_FOR: Final = 3_600.0  # for so many seconds
-BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
 GONE: Final = "gone"  # the owner of the end of a scope that the configuration has no longer
 SPEED: Final = "speed"  # the owner of the rate that a path has found
 
@@ -225,6 +224,15 @@ class Path(Scope):
         if self._cuts >= CUTS:
             self._cut_until = now + CUT_FOR
 
+    def expects_end(self, carried: int) -> bool:
+        """Whether a session was cut short before after as many messages as this one carried."""
+        return self._cuts > 0 and carried == self._cut
+
+    def carried_more(self, carried: int) -> None:
+        """Learn that a session went on beyond what others had been cut short after."""
+        if carried > self._cut and self._cuts < CUTS:
+            self._cuts = 0
+
     def limit(self) -> int:
         """Return how many sessions it may have now."""
         if self.failures:
@@ -245,6 +253,7 @@ class Path(Scope):
     def opened_in(self, seconds: float) -> None:
         """Learn how long a session took to open."""
         self.opening += (seconds - self.opening) * (0.3 if self.opening else 1.0)
+        self.ahead = self.opening
 
     def took(self, seconds: float) -> None:
         """Learn how long a session took from one result to the next."""
@@ -285,18 +294,24 @@ class Path(Scope):
     def slow(self, now: float, since: float, reason: str, jitter: float) -> None:
         """Learn that the receiver asks for less.
 
-        Sessions are halved, and the rate too, unless the window has grown since the rate rose: then
-        it was the sessions that were too much. When it asks again though it has taken nothing
-        since, it is left alone for a while that grows.
+        Sessions are halved, and the rate too. A rate that has been well for a while gives way by a
+        tenth first, and sessions keep their number; when the window has grown since the rate rose,
+        the rate comes down to what was taken. When it asks again though it has taken nothing since,
+        it is left alone for a while that grows.
         """
         window, speed = self.window, self.speed
+        if speed.in_run(since):
+            return
         sized = speed.rate is None or window.grew_at > speed.rose_at
+        if speed.calm(now):
+            if sized:  # one session more was too much; or their rate, which is asked for by itself
+                speed.limit_to_taken(now)
+            else:
+                speed.ease(now)
+            return
         if not window.trouble(now, since=since, sized=sized):
             return
         self.refusals += 1
-        if sized and speed.rate is not None and self.refusals == 1:
-            speed.limit(speed.taken(now) * BELOW, now)  # or their rate: it is asked for by itself
-            return
         if speed.trouble(now, since=since):
             if not (self.extra and SPEED in self.extra):
                 self.limit_messages(SPEED, speed)
@@ -346,6 +361,7 @@ class Path(Scope):
         self.failures, self.refusals = learned.failures, learned.refusals
         self.until, self.reason = learned.until, learned.reason
         self.opening, self.each = learned.opening, learned.each
+        self.ahead = self.opening
         self.speed.restore(learned.speed)
         if self.speed.rate is not None:
             self.limit_messages(SPEED, self.speed)

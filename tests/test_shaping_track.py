@@ -1,0 +1,68 @@
+"""Places in a row: nobody starts closer to another than an interval, opening sessions included."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ekiden.shaping.track import Track
+
+START = 1_000_000.0
+
+
+def test_places_are_an_interval_apart() -> None:
+    track = Track()
+    assert track.next(START, 1.0) < START, "nobody came yet: at once"
+    track.step(START, 1.0)
+    assert track.next(START, 1.0) == START + 1.0
+    track.step(START + 5.0, 1.0)
+    assert track.next(START, 1.0) == START + 6.0, "what was not used is not kept"
+
+
+def test_a_place_that_is_taken_ahead_is_passed_over() -> None:
+    track = Track()
+    track.step(START, 1.0)
+    track.take(START + 2.0)
+    assert track.next(START, 1.0) == START + 1.0
+    track.step(START + 1.0, 1.0)
+    assert track.next(START + 1.0, 1.0) == START + 3.0
+
+
+def test_a_session_opens_in_time_for_a_place() -> None:
+    track = Track()
+    track.step(START, 1.0)
+    assert track.free(START, 0.3, 1.0) == START + 1.0
+    assert track.free(START, 1.3, 1.0) == START + 2.0
+    track.take(START + 2.0)
+    assert track.free(START, 1.3, 1.0) == START + 3.0
+
+
+def test_a_place_taken_by_who_came_late_is_still_left_alone() -> None:
+    track = Track()
+    track.take(START + 0.2)
+    assert track.next(START + 0.4, 1.0) == pytest.approx(START + 1.2)
+
+
+@given(st.lists(st.tuples(st.floats(0.0, 3.0), st.booleans()), max_size=60), st.floats(0.1, 2.0))
+def test_nobody_comes_closer_than_an_interval(
+    events: list[tuple[float, bool]], interval: float
+) -> None:
+    """Who waits for a place, and opens in time for a free one, keeps the distance of half at least.
+
+    Half, because places on the row and those off it (after idleness) need not agree.
+    """
+    track, now, starts = Track(), START, [float("-inf")]
+    for wait, opens in events:
+        now += wait
+        if opens:
+            at = track.free(now, 0.25, interval)
+            track.take(at)
+            starts.append(at)
+        else:
+            now = max(now, track.next(now, interval))
+            track.step(now, interval)
+            starts.append(now)
+    starts.sort()
+    gaps = [after - before for before, after in pairwise(starts)]
+    assert all(gap >= interval * 0.39 for gap in gaps)
