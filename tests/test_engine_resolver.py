@@ -15,7 +15,7 @@ from ekiden import limits
 from ekiden.engine.cache import Cache
 from ekiden.engine.names import a_labels, address_literal, is_host
 from ekiden.engine.resolver import MxHost, Resolver, ResolverOptions, Route, Site, Unresolved
-from ekiden.engine.routes import Credentials
+from ekiden.engine.routes import Credentials, RouteTable
 from ekiden.engine.sites import shuffled, site_name
 from ekiden.networks import AddressPolicy, networks
 from ekiden.sink.dns import DnsOptions, DnsServer, Fault, Names
@@ -443,3 +443,22 @@ def test_our_own_address_is_refused_even_in_an_allowed_network() -> None:
     assert policy.objection("10.1.0.1") == "our own address"
     assert policy.objection("::ffff:10.1.0.1") == "our own address"
     assert policy.objection("10.1.0.2") == ""
+
+
+pattern = st.sampled_from(
+    ["*", "a.test", "*.a.test", "b.a.test", "*.b.a.test", "*.test", "A.test.", "\u4f8b.jp"]
+)
+
+
+@given(st.lists(pattern), st.sampled_from(["a.test", "b.a.test", "c.b.a.test", "x", "[192.0.2.1]"]))
+def test_the_first_route_that_matches_is_taken(patterns: list[str], destination: str) -> None:
+    def matches(pattern: str) -> bool:
+        domain = pattern.removeprefix("*.")
+        if pattern == "*":
+            return True
+        domain = a_labels(domain)
+        return destination.endswith("." + domain) if "*" in pattern else destination == domain
+
+    routes = [Route(one, f"mx{number}.example") for number, one in enumerate(patterns)]
+    expected = next((route for route in routes if matches(route.pattern)), None)
+    assert RouteTable(routes).find(destination) is expected

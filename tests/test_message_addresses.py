@@ -13,6 +13,7 @@ from ekiden.message.addresses import (
     parse_domain,
     parse_mailbox,
     parse_mailboxes,
+    plain_addresses,
 )
 
 
@@ -171,3 +172,37 @@ def test_what_is_accepted_is_fit_for_rcpt_and_read_the_same_again(local: str, do
     assert not set(address.spec) & set("\r\n\0<>")
     assert address.smtputf8 != address.spec.isascii()
     assert parse_address(address.spec) == address
+
+
+plain = st.sampled_from(
+    [
+        "a@x.jp",
+        "a.b+c@mail.example",
+        "A@X.JP",
+        "a..b@docomo.ne.jp",
+        "a@\u4f8b.jp",
+        "=?x?=@x.jp",
+        "a@x..jp",
+        " a@x.jp",
+        "a@x.jp\nb",
+        "a@@x.jp",
+        "",
+        "@x.jp",
+        f"{'a' * 65}@x.jp",
+        "a@x_y.jp",
+    ]
+)
+
+
+@given(st.lists(plain | st.text(st.sampled_from("aZ9.@-_+ \n="), max_size=12), min_size=1))
+def test_many_at_once_are_read_as_one_by_one(texts: list[str]) -> None:
+    found = plain_addresses(texts)
+    if found is None:
+        return
+    one_by_one = [parse_address(text) for text in texts]
+    assert found == ([one.spec for one in one_by_one], [one.domain for one in one_by_one])
+
+
+def test_the_usual_ones_are_read_at_once() -> None:
+    assert plain_addresses(["a.b@x.jp", "C+d@X.jp"]) == (["a.b@x.jp", "C+d@x.jp"], ["x.jp", "x.jp"])
+    assert plain_addresses(["a@x.jp", "a..b@docomo.ne.jp"]) is None

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from ekiden import limits
 from ekiden.queue.model import NewDelivery
 from ekiden.spool.jobspec import JobError
-from ekiden.spool.recipients import Plan, Refused, read_list, read_recipients
+from ekiden.spool.recipients import Batch, Plan, Refused, read_list, read_recipients
 
 Found = tuple[list[tuple[str, dict[str, Any], int]], list[tuple[int, str]]]
 
@@ -337,6 +338,30 @@ def test_what_a_csv_library_writes_is_read_as_it_was(rows: list[list[str]], quot
         (f"p{number}@example.com", dict(zip("abc", row, strict=True)), number + 2)
         for number, row in enumerate(rows)
     ]
+
+
+address = st.sampled_from(["a@x.jp", "B@Y.example", "a..b@docomo.ne.jp", " c@x.jp", "wrong", ""])
+
+
+@given(st.lists(st.tuples(address, st.sampled_from(["", " news ", "x"]), field), max_size=12))
+def test_a_block_is_read_as_its_rows_are_one_by_one(rows: list[tuple[str, str, str]]) -> None:
+    def read_them(of: list[tuple[str, str, str]], first: int) -> tuple[Any, Any, Any]:
+        file = io.StringIO(newline="")
+        csv.writer(file).writerows([("address", "configuration_set", "name"), *of])
+        (batch,) = [*read_recipients([file.getvalue().encode()], Plan("r.csv"))] or [Batch()]
+        by = first - 2
+        return (
+            [row._replace(row=row.row + by) for row in batch.rows],
+            [replace(one, row=one.row + by) for one in batch.refused],
+            {number + by: name for number, name in batch.chosen.items()},
+        )
+
+    alone = [read_them([row], number) for number, row in enumerate(rows, 2)]
+    assert read_them(rows, 2) == (
+        [row for found, _, _ in alone for row in found],
+        [one for _, refused, _ in alone for one in refused],
+        {number: name for _, _, chosen in alone for number, name in chosen.items()},
+    )
 
 
 noise = st.sampled_from(

@@ -37,7 +37,7 @@ from ekiden import limits
 from ekiden.engine.cache import Asked
 from ekiden.engine.names import a_labels, address_literal, is_address, is_host
 from ekiden.engine.questions import Answer, Failed, NoName, Questions, Records
-from ekiden.engine.routes import Route, first_match
+from ekiden.engine.routes import Route, RouteTable
 from ekiden.engine.sites import MxHost, Site, Unresolved, shuffled, site_name
 from ekiden.smtp.outcome import Broke, Cause, Stage
 from ekiden.text import printable
@@ -95,6 +95,7 @@ class Resolver:
         self._wall = wall
         self._questions = Questions(options.nameservers, options.timeout)
         self._routes = {route.pattern: route for route in reversed(options.routes)}
+        self._table = RouteTable(options.routes)
         self._own = frozenset(name.lower().removesuffix(".") for name in options.own_hosts)
         most = limits.DNS_CACHE_ENTRIES
         self._sites = Asked(self._find_site, clock, most)
@@ -123,7 +124,7 @@ class Resolver:
             # No name, no mailbox: as final as NXDOMAIN.
             broke = Broke(Stage.RESOLVE, Cause.NO_SUCH_DOMAIN, str(error))
             return Unresolved(broke, float("inf"))
-        route = first_match(self._options.routes, name)
+        route = self._table.find(name)
         if route is not None:
             return route.site(name)
         if literal:

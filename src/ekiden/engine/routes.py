@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from ekiden.engine.names import a_labels, is_address
 from ekiden.engine.sites import MxHost, Site
@@ -46,14 +47,6 @@ class Route:
         if not is_address(self.host):
             a_labels(self.host)
 
-    def matches(self, destination: str) -> bool:
-        """Whether `destination` (A-labels, lower case) takes this route."""
-        if self.pattern == "*":
-            return True
-        wild = self.pattern.startswith("*.")
-        domain = a_labels(self.pattern.removeprefix("*."))
-        return destination.endswith("." + domain) if wild else destination == domain
-
     def site(self, destination: str) -> Site:
         """Return the site of `destination` behind this route.
 
@@ -67,6 +60,27 @@ class Route:
         return Site(name, (MxHost(0, host),), self.port, self.pattern)
 
 
-def first_match(routes: Sequence[Route], destination: str) -> Route | None:
-    """Return the first route whose pattern matches; None = DNS decides."""
-    return next((route for route in routes if route.matches(destination)), None)
+class RouteTable:
+    """The routes, found without a look at each: there may be thousands.
+
+    Args:
+        routes: In the order of the configuration; the first whose pattern matches is taken.
+    """
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._places: dict[str, tuple[int, Route]] = {}
+        for place, route in enumerate(routes):
+            wild = route.pattern.startswith("*.")
+            domain = route.pattern.removeprefix("*.")
+            key = domain if domain == "*" else a_labels(domain)
+            self._places.setdefault(f".{key}" if wild else key, (place, route))
+
+    def find(self, destination: str) -> Route | None:
+        """Return the route of a destination (A-labels, lower case); None = DNS decides."""
+        places = self._places
+        if not places:
+            return None
+        labels = destination.split(".")
+        above = ("." + ".".join(labels[start:]) for start in range(1, len(labels)))
+        found = [places[key] for key in (destination, "*", *above) if key in places]
+        return min(found, key=itemgetter(0))[1] if found else None

@@ -11,29 +11,27 @@ add_job -> receiving -> add_deliveries* -> open_job -> open
 Who is suppressed is asked twice: `sift` says it of a batch when the job comes in, and what it names
 ends as *suppressed* when the job is opened; `claim` asks again at the moment of sending.
 
-Within a batch, rows are stored by destination: the rows of a lane lie side by side, so that a
-window of one lane is claimed from few pages. Rows keep their number in the file (`row`).
+A batch comes as a `Sheaf`, made on the caller's thread; or as rows, which are made into one here.
 """
 
-from binascii import crc32
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
-from struct import pack as pack_binary
 from typing import Final
 
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.engaged import EngagedFirst, in_order
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
 from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
-from ekiden.queue.rows import address_key, job_facts, ms, optional_ms
+from ekiden.queue.rows import job_facts, ms, optional_ms
 from ekiden.queue.seen import Seen
+from ekiden.queue.sheaf import Sheaf, sheaf_of
 from ekiden.store.database import Database
 from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
 _NOBODY: Final[Mapping[str, str]] = {}  # nobody of a batch is suppressed
+
+Rows = Sequence[NewDelivery] | Sheaf
 
 # What ends as suppressed when its job is opened: delivery, lane, reason.
 _Sifted = list[tuple[int, int, str]]
@@ -72,7 +70,7 @@ class Intake(Part):
         self._order[job_id] = EngagedFirst.of(job)
         return job_id
 
-    async def sift(self, job: NewJob, rows: Iterable[NewDelivery]) -> dict[str, str]:
+    async def sift(self, job: NewJob, rows: Rows) -> dict[str, str]:
         """Say who of a batch is not mailed, by the suppressions that apply to the job.
 
         Reads beside the writer: what is suppressed a moment later is found when it is claimed.
@@ -83,7 +81,7 @@ class Intake(Part):
         reasons: dict[str, str] = await self._db.read_json(
             sql("sift"),
             (
-                pack(_keys(list(rows))),
+                sheaf_of(rows).packed_keys,
                 pack(job.suppression_scopes),
                 int(job.priority),
                 pack(job.passed_reasons),
@@ -92,7 +90,7 @@ class Intake(Part):
         return reasons
 
     async def add_deliveries(
-        self, job_id: int, rows: Sequence[NewDelivery], suppressed: Mapping[str, str] = _NOBODY
+        self, job_id: int, rows: Rows, suppressed: Mapping[str, str] = _NOBODY
     ) -> int:
         """Add a batch (a few thousand) to a job that is being received.
 
@@ -113,12 +111,12 @@ class Intake(Part):
         seen = self._seen.get(job_id)
         if seen is None:
             raise NotFoundError("this job is not being received", where=f"job {job_id}")
-        order = self._order.get(job_id)
+        order, sheaf = self._order.get(job_id), sheaf_of(rows)
 
         def op(tx: Tx) -> tuple[int, _Sifted]:
-            return in_order(tx, order, lambda: _insert(tx, job_id, rows, seen, suppressed))
+            return in_order(tx, order, lambda: _insert(tx, job_id, sheaf, seen, suppressed))
 
-        count, ending = await self._db.write(op, rows=len(rows))
+        count, ending = await self._db.write(op, rows=len(sheaf))
         self._sifted.setdefault(job_id, []).extend(ending)
         return count
 
@@ -166,7 +164,7 @@ class Intake(Part):
     async def submit_job(
         self,
         job: NewJob,
-        rows: Sequence[NewDelivery],
+        rows: Rows,
         now: float,
         suppressed: Mapping[str, str] = _NOBODY,
     ) -> JobFacts:
@@ -181,15 +179,16 @@ class Intake(Part):
         Raises:
             RefusedError: A job with this identity is in the queue.
         """
+        sheaf = sheaf_of(rows)
 
         def op(tx: Tx) -> tuple[JobFacts, int | None]:
             job_id = _insert_job(tx, job)
             order = EngagedFirst.of(job)
-            _, ending = in_order(tx, order, lambda: _insert(tx, job_id, rows, Seen(), suppressed))
+            _, ending = in_order(tx, order, lambda: _insert(tx, job_id, sheaf, Seen(), suppressed))
             facts, earliest = _open(tx, job_id, now, job.refused)
             return (_end_sifted(job_id, ending, now, tx) if ending else facts), earliest
 
-        facts, earliest = await self._db.write(op, rows=len(rows))
+        facts, earliest = await self._db.write(op, rows=len(sheaf))
         self._note_due(earliest)
         return facts
 
@@ -304,72 +303,52 @@ def _end_sifted(job_id: int, sifted: _Sifted, now: float, tx: Tx) -> JobFacts:
 
 
 def _insert(
-    tx: Tx, job_id: int, rows: Sequence[NewDelivery], seen: Seen, suppressed: Mapping[str, str]
+    tx: Tx, job_id: int, sheaf: Sheaf, seen: Seen, suppressed: Mapping[str, str]
 ) -> tuple[int, _Sifted]:
     """Add the new ones of a batch; returns how many, and which of them are suppressed."""
     found = tx.one(sql("receiving_job"), (job_id,))
     if found is None or found[0] != "receiving":
         raise NotFoundError("this job is not being received", where=f"job {job_id}")
     _, priority, due_at = found
-    batch = sorted(rows, key=_destination)
-    addresses = _keys(batch)
+    came = len(sheaf)
     first = tx.rows(sql("last_delivery"))[0][0] + 1
-    fresh = _fresh(tx, addresses, seen, first)
-    if len(fresh) < len(batch):
-        batch = [batch[place] for place in fresh]
-        addresses = [addresses[place] for place in fresh]
-    if gone := erased_among(tx, addresses):  # what is said about them is not stored again
-        pairs = zip(batch, addresses, strict=True)
-        batch = [row._replace(merge=b"{}") if key in gone else row for row, key in pairs]
+    fresh = _fresh(tx, sheaf, seen, first)
+    gone = erased_among(tx, sheaf.keys)  # what is said about them is not stored again
+    if len(fresh) < came or gone:
+        sheaf = Sheaf([_kept(sheaf, place, gone) for place in fresh])
     ending: _Sifted = []
-    if batch:
-        lanes = _lanes(tx, job_id, batch, priority, due_at)
+    if sheaf:
+        lanes = _lanes(tx, job_id, sheaf, priority, due_at)
         tx.execute(sql("add_deliveries"), (pack(lanes), first, due_at))
-        _store(tx, batch, addresses, first)
-        # Big-endian, so that a print can be searched for as the four bytes it is.
-        prints = pack_binary(f">{len(batch)}I", *map(crc32, _encoded(addresses)))
-        tx.execute(sql("add_run"), (job_id, first, first + len(batch) - 1, prints))
-        ending = (
-            [
-                (first + place, lanes[place], suppressed[address])
-                for place, address in enumerate(addresses)
-                if address in suppressed
+        places = (sheaf.recipients, first, sheaf.merges, sheaf.places)
+        tx.execute(sql("add_payloads"), places)
+        if sheaf.different:
+            different = [(first + place, key) for place, key in sheaf.different]
+            tx.execute(sql("add_addresses"), (pack(different),))
+        tx.execute(sql("add_run"), (job_id, first, first + len(sheaf) - 1, sheaf.prints))
+        if suppressed:
+            ending = [
+                (first + place, lanes[place], suppressed[key])
+                for place, key in enumerate(sheaf.keys)
+                if key in suppressed
             ]
-            if suppressed
-            else []
-        )
-    tx.execute(sql("count_received"), (job_id, len(batch), len(rows) - len(batch)))
-    return len(batch), ending
+    tx.execute(sql("count_received"), (job_id, len(sheaf), came - len(sheaf)))
+    return len(sheaf), ending
 
 
-def _keys(batch: Sequence[NewDelivery]) -> list[str]:
-    """The address keys of a batch: `rows.address_key` of each, most of them in one go.
+def _kept(sheaf: Sheaf, place: int, gone: Collection[str]) -> NewDelivery:
+    row = sheaf.rows[place]
+    return row._replace(merge=b"{}") if sheaf.keys[place] in gone else row
 
-    No recipient holds a line feed, so the batch is casefolded as one text; the key is the folded
-    recipient itself wherever its domain was written as the destination is.
+
+def _fresh(tx: Tx, sheaf: Sheaf, seen: Seen, first: int) -> Sequence[int]:
+    """The places of the addresses that the job does not have yet, in the order of the batch.
+
+    What `seen` notes of each is the id that it gets when they are stored in this order.
     """
-    if not batch:
-        return []
-    folded = "\n".join([row.recipient for row in batch]).casefold().split("\n")
-    return [
-        key if key.endswith("@" + row.destination) else address_key(row.recipient, row.destination)
-        for key, row in zip(folded, batch, strict=True)
-    ]
-
-
-def _encoded(addresses: Sequence[str]) -> list[bytes]:
-    return "\n".join(addresses).encode().split(b"\n")
-
-
-def _destination(row: NewDelivery) -> str:
-    return row.destination
-
-
-def _fresh(tx: Tx, addresses: Sequence[str], seen: Seen, first: int) -> Sequence[int]:
-    """The places of the addresses that the job does not have yet, in the order of their ids."""
     if seen.base < 0:
         seen.base = first - 1
-    hashes = list(map(hash, addresses))
+    hashes, addresses = sheaf.hashes, sheaf.keys
     suspects = seen.screen(hashes, first - seen.base)
     if not suspects:
         return range(len(addresses))
@@ -388,35 +367,13 @@ def _fresh(tx: Tx, addresses: Sequence[str], seen: Seen, first: int) -> Sequence
     return fresh
 
 
-def _lanes(
-    tx: Tx, job_id: int, batch: Sequence[NewDelivery], priority: int, due_at: int
-) -> list[int]:
+def _lanes(tx: Tx, job_id: int, sheaf: Sheaf, priority: int, due_at: int) -> list[int]:
     """Make or count up the lanes of a batch; returns the lane of each row."""
-    counts = list(Counter([row.destination for row in batch]).items())
-    packed = pack(counts)
+    packed = pack(list(sheaf.lanes.items()))
     tx.execute(sql("add_lanes"), (packed, job_id, priority, due_at))
     ids: list[int] = tx.json(sql("lane_ids"), (packed, job_id))
-    lane_of = {destination: id_ for (destination, _), id_ in zip(counts, ids, strict=True)}
-    return [lane_of[row.destination] for row in batch]
-
-
-def _store(tx: Tx, batch: Sequence[NewDelivery], addresses: Sequence[str], first: int) -> None:
-    """Write the payloads of a batch."""
-    merges = [row.merge for row in batch]
-    sizes = list(map(len, merges))
-    starts = accumulate(sizes, initial=1)
-    places = b"".join(
-        [b"%10d%8d%10d" % place for place in zip(starts, sizes, [row.row for row in batch])]  # noqa: B905 - `starts` has one more: where the next would begin
-    )
-    recipients = [row.recipient for row in batch]
-    tx.execute(sql("add_payloads"), (pack(recipients), first, b"".join(merges), places))
-    different = [
-        (first + place, address)
-        for place, (address, recipient) in enumerate(zip(addresses, recipients, strict=True))
-        if address != recipient
-    ]
-    if different:
-        tx.execute(sql("add_addresses"), (pack(different),))
+    lane_of = dict(zip(sheaf.lanes, ids, strict=True))
+    return list(map(lane_of.__getitem__, sheaf.destinations))
 
 
 def _drop_piece(tx: Tx, job_id: int, chunk: int) -> bool:

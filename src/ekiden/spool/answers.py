@@ -10,14 +10,15 @@ Blocking; intake and reports call it from threads.
 """
 
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from ekiden.errors import EkidenError
-from ekiden.queue.model import NewDelivery, State
-from ekiden.queue.rows import address_key
+from ekiden.queue.model import State
+from ekiden.queue.sheaf import Sheaf
 from ekiden.spool.jobspec import JobError
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import ENDINGS
@@ -92,6 +93,7 @@ class RefusalLog:
         self._encode = msgspec.json.Encoder().encode
         self.count = 0
         self.first: Refused | None = None
+        self._writing = threading.Lock()  # rows are read and looked up on threads of their own
         self._told: set[str] = set()  # suppressed addresses: a second row of one is a duplicate
         spool.remove(Folder.CUR, self._name)
 
@@ -110,16 +112,15 @@ class RefusalLog:
             lines.append(self._encode(line))
         self._write(lines)
 
-    def add_suppressed(self, rows: Iterable[NewDelivery], reasons: Mapping[str, str]) -> None:
+    def add_suppressed(self, sheaf: Sheaf, reasons: Mapping[str, str]) -> None:
         """Write the rows of a batch that will not be mailed.
 
         Args:
-            rows: The batch.
+            sheaf: The batch.
             reasons: Why, by address in its key form.
         """
         lines = []
-        for row in rows:
-            key = address_key(row.recipient, row.destination)
+        for key, row in zip(sheaf.keys, sheaf.rows, strict=True):
             if key in reasons and key not in self._told:
                 self._told.add(key)
                 line = {
@@ -134,11 +135,12 @@ class RefusalLog:
     def _write(self, lines: Sequence[bytes]) -> None:
         if not lines:
             return
-        if self._descriptor < 0:
-            self._descriptor = self._spool.create(Folder.CUR, self._name)
         data = memoryview(b"\n".join(lines) + b"\n")
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        with self._writing:
+            if self._descriptor < 0:
+                self._descriptor = self._spool.create(Folder.CUR, self._name)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
 
     def move(self, folder: Folder) -> None:
         """Make it durable and put it beside where the job will be."""

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
@@ -27,6 +27,7 @@ import structlog
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
+from ekiden.queue.sheaf import Sheaf, sheaf_of
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules
 from ekiden.spool.house import House
@@ -42,7 +43,7 @@ T = TypeVar("T")
 
 LOG: Final = structlog.get_logger("ekiden.spool")
 
-_SHEAVES: Final = 8
+_PARTS: Final = 8  # of a window
 
 # Trouble of the machine, which passes; any other OSError is about the job's own files.
 _MACHINE: Final = frozenset(
@@ -59,12 +60,10 @@ class JobQueue(Protocol):
     async def add_job(self, job: NewJob) -> int:
         """Begin to receive a job."""
 
-    async def sift(self, job: NewJob, rows: list[NewDelivery]) -> dict[str, str]:
+    async def sift(self, job: NewJob, rows: Sheaf) -> dict[str, str]:
         """Who of a batch is suppressed, and why, by address."""
 
-    async def add_deliveries(
-        self, job_id: int, rows: list[NewDelivery], suppressed: Mapping[str, str]
-    ) -> int:
+    async def add_deliveries(self, job_id: int, rows: Sheaf, suppressed: Mapping[str, str]) -> int:
         """Add a batch to it, of which some will not be mailed."""
 
     async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
@@ -74,7 +73,7 @@ class JobQueue(Protocol):
         """The siblings of jobs."""
 
     async def submit_job(
-        self, job: NewJob, rows: list[NewDelivery], now: float, suppressed: Mapping[str, str]
+        self, job: NewJob, rows: Sheaf, now: float, suppressed: Mapping[str, str]
     ) -> JobFacts:
         """Add and open a small job in one transaction."""
 
@@ -221,7 +220,7 @@ class Receiver:
         window = await _to_the_end(rows.pull)
         now = self._clock()
         job = new_job(name, loaded, self._options, now)
-        await self._house.judge(job, window[0][1] if window else ())
+        await self._house.judge(job, window[0][1].rows if window else ())
         if rows.ended and len(window) <= 1 and not (window and window[0][0]):
             _some(window, log, name)
             ((_, batch),) = window
@@ -267,7 +266,7 @@ class Receiver:
         if self._house.foresight is not None and verdict is not None:
             await self._house.foresight.note(facts, spec.on_late, verdict)
 
-    async def _sift(self, job: NewJob, rows: list[NewDelivery], log: RefusalLog) -> dict[str, str]:
+    async def _sift(self, job: NewJob, rows: Sheaf, log: RefusalLog) -> dict[str, str]:
         """Ask who is suppressed, and say so in the report."""
         suppressed = await self._queue.sift(job, rows)
         if suppressed:
@@ -282,18 +281,46 @@ class Receiver:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
             refused: list[Refused] = []
             try:
-                for chosen, batch in window:
-                    member = await family.of(chosen)
-                    if isinstance(member, str):
-                        refused += refusals(batch, member)
-                        continue
-                    suppressed = await self._sift(member.job, batch, log)
-                    await self._queue.add_deliveries(member.id, batch, suppressed)
-                    member.lanes.update(row.destination for row in batch)
+                refused = await self._store(family, window, log)
             finally:
                 await asyncio.wait([following])
             await _to_the_end(partial(log.add, refused))
             window = following.result()
+
+    async def _store(
+        self, family: Family, window: Sequence[Piece], log: RefusalLog
+    ) -> list[Refused]:
+        """Insert a window, each batch while the next one is looked up among the suppressed.
+
+        Returns:
+            The rows whose set cannot take them.
+        """
+        refused: list[Refused] = []
+        looking = asyncio.create_task(self._looked_up(family, window[0], log))
+        try:
+            for (_, batch), after in zip_longest(window, window[1:]):
+                member, suppressed = await looking
+                if after is not None:
+                    looking = asyncio.create_task(self._looked_up(family, after, log))
+                if isinstance(member, str):
+                    refused += refusals(batch.rows, member)
+                    continue
+                await self._queue.add_deliveries(member.id, batch, suppressed)
+                member.lanes.update(batch.lanes)
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
+        return refused
+
+    async def _looked_up(
+        self, family: Family, piece: Piece, log: RefusalLog
+    ) -> tuple[Member | str, Mapping[str, str]]:
+        """Return the job of a batch, or why there is none, and who of it is suppressed."""
+        chosen, batch = piece
+        member = await family.of(chosen)
+        if isinstance(member, str):
+            return member, {}
+        return member, await self._sift(member.job, batch, log)
 
     async def _refuse(self, name: str, log: RefusalLog, error: EkidenError) -> None:
         def write() -> None:
@@ -323,9 +350,9 @@ async def _to_the_end(step: Callable[[], T]) -> T:
 class _Rows:
     """A job's recipients, a window of them at a time; refused rows are written on the way.
 
-    A window comes as sheaves: each holds the rows of some of the destinations, so that inserting it
-    touches few pages of the queue. Rows in the order of the file touch those of every destination
-    in every batch: with 5,000 of them 16 instead of 11 us of insertion per row (bench/intake.py).
+    A window comes in batches of some of the destinations each, so that inserting one touches few
+    pages of the queue. Rows in the order of the file touch those of every destination in every
+    batch: with 5,000 of them 16 instead of 11 us of insertion per row (bench/intake.py).
     """
 
     def __init__(self, batches: Iterator[Batch], log: RefusalLog, options: IntakeOptions) -> None:
@@ -339,7 +366,7 @@ class _Rows:
 
     def pull(self) -> list[Piece]:
         """Return the next rows in batches; an empty list is the end. Runs on a thread."""
-        sheaves: list[list[NewDelivery]] = [[] for _ in range(_SHEAVES)]
+        parts: list[list[NewDelivery]] = [[] for _ in range(_PARTS)]
         chosen: dict[int, str] = {}
         before = self._count
         while not self.ended and self._count - before < self._window:
@@ -350,24 +377,35 @@ class _Rows:
             self._log.add(batch.refused)
             chosen.update(batch.chosen)
             for row in batch.rows:
-                sheaves[hash(row.destination) % _SHEAVES].append(row)
-            self.lanes.update(row.destination for row in batch.rows)
+                parts[hash(row.destination) % _PARTS].append(row)
             self._count += len(batch.rows)
             if self._count > limits.RECIPIENTS:
                 raise JobError.one(
                     f"A job takes at most {limits.RECIPIENTS:,} recipients.",
                     remedy="split it into several jobs",
                 )
-            time.sleep(0)  # lets the event loop have the interpreter lock between two blocks
+            _breathe()
         if self._count - before <= self._size:
-            rows = sorted(chain.from_iterable(sheaves), key=_row)
-            return by_set(rows, chosen) if rows else []
+            rows = sorted(chain.from_iterable(parts), key=_row)
+            return self._tied(rows, chosen) if rows else []
         return [
             piece
-            for sheaf in sheaves
-            for start in range(0, len(sheaf), self._size)
-            for piece in by_set(sheaf[start : start + self._size], chosen)
+            for part in parts
+            for start in range(0, len(part), self._size)
+            for piece in self._tied(part[start : start + self._size], chosen)
         ]
+
+    def _tied(self, rows: list[NewDelivery], chosen: Mapping[int, str]) -> list[Piece]:
+        pieces = [(name, sheaf_of(part)) for name, part in by_set(rows, chosen)]
+        for _, sheaf in pieces:
+            self.lanes.update(sheaf.lanes)
+        _breathe()
+        return pieces
+
+
+def _breathe() -> None:
+    """Let the event loop have the interpreter lock between two pieces of work."""
+    time.sleep(0)
 
 
 def _row(row: NewDelivery) -> int:

@@ -18,13 +18,14 @@ from typing import Final, Protocol
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import SIBLING, NewDelivery, NewJob
 from ekiden.queue.rows import address_key
+from ekiden.queue.sheaf import Sheaf
 from ekiden.spool.jobspec import JobSpec, shown
 from ekiden.spool.recipients import Refused
 
 _REMEMBERED: Final = 1000  # names of sets; each further wrong one is looked at anew
 _REASON: Final = 300  # characters
 
-Piece = tuple[str, list[NewDelivery]]  # rows, and the set that they choose: "" for the job's
+Piece = tuple[str, Sheaf]  # rows, and the set that they choose: "" for the job's
 
 
 class Adds(Protocol):
@@ -51,7 +52,9 @@ class Member:
     lanes: Counter[str] = field(default_factory=Counter)
 
 
-def by_set(rows: list[NewDelivery], chosen: Mapping[int, str]) -> list[Piece]:
+def by_set(
+    rows: list[NewDelivery], chosen: Mapping[int, str]
+) -> list[tuple[str, list[NewDelivery]]]:
     """Part a batch by the sets that its rows choose.
 
     A second row of an address goes where the first one does, and is a duplicate there.
