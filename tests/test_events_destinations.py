@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from ekiden.errors import UnavailableError
+from ekiden.events import brokers
 from ekiden.events.brokers import Amqp, AmqpOptions, Kafka, KafkaOptions
 from ekiden.events.destination import Parcel, Wanted
 from ekiden.events.files import Files
@@ -278,8 +279,8 @@ RABBIT = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbi
 
 
 @pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A RabbitMQ of our own on loopback; its port."""
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """A RabbitMQ of our own on loopback; its port, and its process group."""
     home = tmp_path_factory.mktemp("rabbit")
     port, epmd = free_port(), free_port()
     environment = {
@@ -311,7 +312,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             time.sleep(0.1)
         else:
             pytest.fail((home / "output").read_text())
-        yield port
+        yield port, process.pid
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -321,13 +322,14 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.mark.skipif(not RABBIT, reason="rabbitmq-server is not installed")
-async def test_amqp_with_a_real_broker(rabbit: int) -> None:
+async def test_amqp_with_a_real_broker(rabbit: tuple[int, int]) -> None:
+    port, _ = rabbit
     queue_name = f"ekiden-{uuid.uuid4()}"
-    connection = await aio_pika.connect(host="127.0.0.1", port=rabbit)
+    connection = await aio_pika.connect(host="127.0.0.1", port=port)
     async with connection:
         channel = await connection.channel()
         queue = await channel.declare_queue(queue_name, exclusive=True)
-        options = AmqpOptions("127.0.0.1", rabbit, tls=False, routing_key=queue_name)
+        options = AmqpOptions("127.0.0.1", port, tls=False, routing_key=queue_name)
         amqp = Amqp(options, aio_pika)
         await amqp.send(batch(3))
         got = [await queue.get(timeout=5) for _ in range(3)]
@@ -335,7 +337,37 @@ async def test_amqp_with_a_real_broker(rabbit: int) -> None:
         assert {one.body for one in got if one} == set(batch(3).bodies)
         assert all(one.delivery_mode == aio_pika.DeliveryMode.PERSISTENT for one in got if one)
         await amqp.close()
-        nowhere = Amqp(AmqpOptions("127.0.0.1", rabbit, tls=False, routing_key="none"), aio_pika)
+        nowhere = Amqp(AmqpOptions("127.0.0.1", port, tls=False, routing_key="none"), aio_pika)
         with pytest.raises(UnavailableError):  # returned: no queue is bound there
             await nowhere.send(batch(1))
         await nowhere.close()
+
+
+@pytest.mark.skipif(not RABBIT, reason="rabbitmq-server is not installed")
+async def test_amqp_through_an_outage(
+    rabbit: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs in the middle: the batch is not taken, and comes whole when it answers again."""
+    monkeypatch.setattr(brokers, "_TIMEOUT", 2.0)
+    port, group = rabbit
+    name = f"ekiden-{uuid.uuid4()}"
+    connection = await aio_pika.connect(host="127.0.0.1", port=port)
+    async with connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue(name, exclusive=True)
+        amqp = Amqp(AmqpOptions("127.0.0.1", port, tls=False, routing_key=name), aio_pika)
+        await amqp.send(batch(2))
+        os.killpg(group, signal.SIGSTOP)
+        try:
+            for _ in range(2):
+                with pytest.raises(UnavailableError, match="the broker does not take events"):
+                    await amqp.send(batch(5))
+        finally:
+            os.killpg(group, signal.SIGCONT)
+        await amqp.send(batch(5))
+        await amqp.close()
+        got = []
+        while one := await queue.get(timeout=5, fail=False):
+            got.append(one.message_id)
+        assert set(got[2:]) >= {"a1", "a2", "a3", "a4", "a5"}
+        assert got[:2] == ["a1", "a2"]

@@ -144,6 +144,8 @@ class Kafka:
                 bootstrap_servers=list(one.servers),
                 acks="all",
                 enable_idempotence=True,
+                # What hangs is given up before we give up, or it would go on sending beside us.
+                request_timeout_ms=round(1000 * _TIMEOUT / 3),
                 security_protocol=protocol,
                 ssl_context=ssl.create_default_context() if one.tls else None,
                 **sasl,
