@@ -43,8 +43,7 @@ from ekiden.engine.schedule.reacting import Reacting
 from ekiden.engine.schedule.roads import Roads
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State
 from ekiden.engine.schedule.turns import next_lane
-from ekiden.engine.schedule.ways import Site
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Session
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Session, Site
 from ekiden.queue.model import JobFacts, LaneFacts, Priority, Waiting
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Hours, HoursOptions
@@ -297,7 +296,7 @@ class Scheduler:
         elif lesson is Lesson.NONE:
             path.pause(now + state.options.failing.base, reason)
         else:
-            path.broke(session, now, session.begun_at, reason, state.jitter())
+            path.broke(now, session.begun_at, reason, state.jitter(), alive=session.alive)
         if retry_after is not None:
             path.pause(now + retry_after, reason)
         state.end(session, now)
@@ -362,7 +361,7 @@ class Scheduler:
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())
             case Lesson.BROKEN:
-                path.broke(session, now, at, reason, jitter())
+                path.broke(now, at, reason, jitter(), alive=session.alive)
             case _:
                 pass
 

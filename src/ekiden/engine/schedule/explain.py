@@ -7,8 +7,8 @@ from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.own import closed_because, has_own
 from ekiden.engine.schedule.state import State
-from ekiden.engine.schedule.ways import Path, Site, Source
-from ekiden.engine.schedule.works import Destination, Job, Lane, Work
+from ekiden.engine.schedule.ways import Path, Source
+from ekiden.engine.schedule.works import Destination, Job, Lane, Site, Work
 from ekiden.queue.model import JobState
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER

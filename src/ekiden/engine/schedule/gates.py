@@ -6,15 +6,22 @@ everything that has caps is one: engine, source, provider, road, site, path, des
 """
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.rates import Limit, Meter
 from ekiden.shaping.window import NEVER
 
-if TYPE_CHECKING:  # a work knows the gate where it stands, a gate the works
-    from ekiden.engine.schedule.works import Work
+
+class Standing:
+    """Who can stand in line: a work, for its mail of either rank."""
+
+    __slots__ = ("gates", "in_line")
+
+    def __init__(self) -> None:
+        # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
+        self.in_line = [False, False]
+        self.gates: list[Gate | None] = [None, None]
 
 
 class Line:
@@ -23,18 +30,18 @@ class Line:
     __slots__ = ("_bulk_turns", "_queues", "_turn")
 
     def __init__(self, bulk_turns: int) -> None:
-        self._queues: tuple[deque[Work], deque[Work]] = (deque(), deque())
+        self._queues: tuple[deque[Standing], deque[Standing]] = (deque(), deque())
         self._bulk_turns = bulk_turns
         self._turn = 0
 
     def __len__(self) -> int:
         return len(self._queues[0]) + len(self._queues[1])
 
-    def push(self, work: "Work", rank: int) -> None:
+    def push(self, work: Standing, rank: int) -> None:
         """Let `work` stand in line on behalf of its mail of that rank."""
         self._queues[rank].append(work)
 
-    def pop(self) -> "tuple[Work, int]":
+    def pop(self) -> tuple[Standing, int]:
         """Return whose turn it is, and for which rank."""
         urgent, bulk = self._queues
         if urgent and (not bulk or self._turn < self._bulk_turns - 1):
@@ -56,7 +63,7 @@ class Gate:
         self.timer = FOREVER  # when it will be looked at again, if nothing happens before
         self.turned_away = 0  # works told to come back later, since the line was last short
 
-    def queue(self, work: "Work", rank: int) -> int:
+    def queue(self, work: Standing, rank: int) -> int:
         """Let a work wait here; return how many wait."""
         if self.waiters is None:
             self.waiters = Line(self.bulk_turns)

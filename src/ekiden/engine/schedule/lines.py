@@ -14,8 +14,8 @@ from ekiden.engine.schedule.facts import (
 )
 from ekiden.engine.schedule.gates import Gate, Line
 from ekiden.engine.schedule.places import Places
-from ekiden.engine.schedule.ways import Road, Site, Source
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Lane, Share, Work
+from ekiden.engine.schedule.ways import Road, Source
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Lane, Share, Site, Work
 from ekiden.shaping.window import NEVER
 
 

@@ -17,8 +17,8 @@ from ekiden.engine.schedule.facts import (
     SourceFacts,
 )
 from ekiden.engine.schedule.gates import Scope
-from ekiden.engine.schedule.ways import Path, Pool, Road, Site, Source
-from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Work
+from ekiden.engine.schedule.ways import Path, Pool, Road, Source
+from ekiden.engine.schedule.works import Destination, Jitter, Job, Round, Site, Work
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.hours import Hours
 from ekiden.shaping.ramps import OTHER, Ramps

@@ -12,7 +12,8 @@ import msgspec
 
 from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.state import State
-from ekiden.engine.schedule.ways import Path, Road, Site
+from ekiden.engine.schedule.ways import Path, Road
+from ekiden.engine.schedule.works import Site
 from ekiden.shaping import reactions
 from ekiden.shaping.caps import Rate
 from ekiden.shaping.ramps import OTHER

@@ -9,8 +9,7 @@ from ekiden.engine.schedule.facts import (
     SiteFacts,
 )
 from ekiden.engine.schedule.state import State
-from ekiden.engine.schedule.ways import Site
-from ekiden.engine.schedule.works import Destination
+from ekiden.engine.schedule.works import Destination, Site
 from ekiden.shaping.window import NEVER
 
 RESOLVE_AGAIN: Final = 30.0  # the least seconds that an answer serves, whatever its life

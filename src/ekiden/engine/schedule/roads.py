@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from ekiden.engine.schedule.facts import RoadLearned
 from ekiden.engine.schedule.state import State
-from ekiden.engine.schedule.ways import Road, Site
+from ekiden.engine.schedule.ways import Road
+from ekiden.engine.schedule.works import Site
 from ekiden.shaping.ramps import OTHER, Ramps
 from ekiden.shaping.rates import Limit
 from ekiden.shaping.window import NEVER

@@ -5,6 +5,8 @@ or leaves the line because its sessions suffice. After each the next in line beh
 let through, so a free slot is never left unused and nobody is woken in vain.
 """
 
+from typing import cast
+
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
 from ekiden.engine.schedule.gates import Gate, Scope
 from ekiden.engine.schedule.overflow import sources_of
@@ -21,7 +23,8 @@ PROBE_AGAIN = 2.0  # seconds until it is looked whether fewer other paths are be
 
 def next_session(state: State, now: float) -> Action | None:
     """Serve the first work in line; return what to do for it, if anything."""
-    work, rank = state.line.pop()
+    standing, rank = state.line.pop()
+    work = cast("Work", standing)  # nobody else stands in line
     work.in_line[rank] = False
     work.held_until = NEVER
     action: Action | None = None

@@ -1,7 +1,7 @@
-"""Which way mail can go: sources and their pools, sites, and what is learned between the two.
+"""Which way mail can go: sources and their pools, receivers, and what is learned between the two.
 
 ```
-Source ──► Road (source, provider) ──► Path (source, site) ──► Site ──► its hosts
+Source ──► Road (source, provider) ──► Path (source, site) ──► Receiver ──► its hosts
    └── Pool: sources that share work
 ```
 
@@ -9,7 +9,7 @@ A path learns what its receiver takes (window, rate, messages a session), a road
 thinks of the address (warm-up, blocks).
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.schedule.gates import Gate, Scope
@@ -18,9 +18,6 @@ from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.speed import Speed, SpeedOptions
 from ekiden.shaping.warmup import Ramp
 from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
-
-if TYPE_CHECKING:  # works and sessions know their way; a site knows its works
-    from ekiden.engine.schedule.works import Session, Work
 
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
 CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
@@ -123,10 +120,10 @@ class Pool(Gate):
         self.sources: list[Source] = []
 
 
-class Site(Scope):
-    """MX hosts behind one or many destinations."""
+class Receiver(Scope):
+    """MX hosts behind one or many destinations, and the paths to them: a site, without its work."""
 
-    __slots__ = ("destinations", "guests", "hosts", "paths", "provider", "sets", "works")
+    __slots__ = ("destinations", "guests", "hosts", "paths", "provider", "sets")
 
     def __init__(self, name: str, caps: Caps, provider: Scope | None, bulk_turns: int) -> None:
         super().__init__("site", name, caps, bulk_turns)
@@ -135,7 +132,6 @@ class Site(Scope):
         self.hosts: tuple[str, ...] = ()
         self.paths: dict[str, Path] = {}
         self.sets: dict[str, Scope] = {}  # what sets say in its place, by their names
-        self.works: dict[str, Work] = {}  # by pool, and by set where that has caps of its own
         self.destinations = 0
 
     @property
@@ -187,7 +183,7 @@ class Path(Scope):
     def __init__(
         self,
         source: Source,
-        site: Site,
+        site: Receiver,
         learning: tuple[WindowOptions, SpeedOptions],
         waits: tuple[Backoff, Backoff, Backoff],
         bulk_turns: int,
@@ -324,17 +320,21 @@ class Path(Scope):
             self.refusals += 1
             self.pause(now + self._blocking.wait(self.refusals, jitter), reason)
 
-    def broke(
-        self, session: "Session", now: float, since: float, reason: str, jitter: float
-    ) -> None:
+    def broke(self, now: float, since: float, reason: str, jitter: float, *, alive: bool) -> None:
         """Learn that a connection failed or broke.
 
         While other sessions are open, or this one had carried something, the receiver is there: it
         had enough of us, or one message broke it, and a smaller window answers that. Otherwise the
         path is left alone for a while.
+
+        Args:
+            now: UNIX seconds.
+            since: When what broke was begun; before the last failure it is the same one.
+            reason: The cause in words.
+            jitter: A number from 0 to 1.
+            alive: Whether the receiver is there, as `Session.alive` says.
         """
         self.window.trouble(now, since=since)
-        alive = self.proven - session.open > 0 or session.good > 0
         if alive or since <= self._failed_at:
             return
         self.failures += 1

@@ -15,12 +15,23 @@ from collections import deque
 from collections.abc import Callable
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.gates import Gate, Scope
-from ekiden.engine.schedule.ways import Path, Pool, Road, Site
+from ekiden.engine.schedule.gates import Gate, Scope, Standing
+from ekiden.engine.schedule.ways import Path, Pool, Receiver, Road
 from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
-from ekiden.shaping.caps import NO_CAPS
+from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.window import NEVER
 from ekiden.smtp.outcome import Outcome
+
+
+class Site(Receiver):
+    """A receiver with the work that waits for it."""
+
+    __slots__ = ("works",)
+
+    def __init__(self, name: str, caps: Caps, provider: Scope | None, bulk_turns: int) -> None:
+        super().__init__(name, caps, provider, bulk_turns)
+        # By pool, and by set where that has caps of its own.
+        self.works: dict[str, Work] = {}
 
 
 class Destination(Scope):
@@ -160,7 +171,7 @@ class Share:
         self.in_line = False  # in its work, or in its job's `stuck`
 
 
-class Work:
+class Work(Standing):
     """What waits for one site and may leave from one pool.
 
     Args:
@@ -171,11 +182,9 @@ class Work:
     """
 
     __slots__ = (
-        "gates",
         "held_by_own",
         "held_until",
         "idle",
-        "in_line",
         "key",
         "own",
         "pool",
@@ -188,6 +197,7 @@ class Work:
     )
 
     def __init__(self, site: Site, pool: Pool, key: str = "", own: Scope | None = None) -> None:
+        super().__init__()
         self.site = site
         self.pool = pool
         self.key = key or pool.name
@@ -200,9 +210,6 @@ class Work:
         self.idle: dict[int, Session] = {}
         self.held_until = NEVER  # its lanes have been parked until then,
         self.held_by_own = False  # by nothing but limits of our own
-        # By rank: whether it stands in a line, and at which gate (None: in the engine's own line).
-        self.in_line = [False, False]
-        self.gates: list[Gate | None] = [None, None]
 
     def standing_at(self, gate: Gate | None) -> int:
         """Return how many places this work has in that line itself."""
@@ -270,6 +277,11 @@ class Session:
         self.finishing = ""
         self.idle_until = NEVER
         self.served_at = NEVER  # its latest result, or when it was ready for the first
+
+    @property
+    def alive(self) -> bool:
+        """Whether its receiver is there: it carried something, or other sessions are open."""
+        return self.path.proven - self.open > 0 or self.good > 0
 
 
 Jitter = Callable[[], float]
