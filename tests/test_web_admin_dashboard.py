@@ -288,17 +288,18 @@ async def test_what_replies_hold_back(tmp_path: Path) -> None:
         lasting = msgspec.structs.replace(held, id=8, scope=Scope.JOB, job=3, until=0)
         kept = {str(one.id): msgspec.json.encode(one).decode() for one in (held, lasting)}
         await there.queue.remember(Kind.REACTION, kept, NOW)
-        for language, heading, lifted in (
-            ("en", "Held back because of replies", "until it is lifted"),
-            ("ja", "受信側の応答による制限", "解除するまで"),
-        ):
+        for language, heading, lifted, place, job in (
+            ("en", "Held back because of replies", "until it is lifted", "a1 to provider yahoo",
+             "job 3"),
+            ("ja", "受信側の応答による制限", "解除するまで", "送信元a1から事業者yahoo", "ジョブ3"),
+        ):  # fmt: skip
             page = (await there.client.get(f"/?lang={language}")).text
             for said in (
                 heading,
                 lifted,
-                "a1 to provider yahoo",
+                place,
                 "yahoo-tss",
-                "job 3",
+                job,
                 "421 TSS04",
             ):
                 assert said in page

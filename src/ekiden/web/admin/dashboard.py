@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -30,6 +31,7 @@ from ekiden.control.tokens import Scope, TokenFacts
 from ekiden.errors import EkidenError, NotFoundError
 from ekiden.web.admin.api import small_body
 from ekiden.web.admin.doorkeeper import COOKIE, Doorkeeper, Session
+from ekiden.web.admin.reasons import told, where
 from ekiden.web.admin.shown import (
     Shown,
     count,
@@ -92,6 +94,8 @@ class Dashboard:
             "percent": percent,
             "segments": segments,
             "remedy_key": remedy_key,
+            "told": told,
+            "where": where,
             "path": lambda text: quote(str(text), safe=""),
         }
         loader = self._environment.loader
@@ -268,13 +272,14 @@ class Dashboard:
         self, request: Request, error: EkidenError, found: tuple[TokenFacts, Session]
     ) -> Response:
         missing = isinstance(error, NotFoundError)
-        return self._told(request, 404 if missing else 409, str(error), found)
+        said = told(str(error), self._words(request)["language"])
+        return self._told(request, 404 if missing else 409, said, found)
 
     def _told(
         self,
         request: Request,
         status: int,
-        what: str,
+        what: Markup | str,
         found: tuple[TokenFacts, Session] | None = None,
     ) -> Response:
         return self._render(request, Shown("told.html", {"what": what}, status), found)

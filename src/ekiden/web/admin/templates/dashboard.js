@@ -19,8 +19,10 @@
       if (busy() || !fresh || fresh.innerHTML === old.innerHTML) { live.hidden = false; return; }
       const places = [...old.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
       const at = document.activeElement && document.activeElement.getAttribute("href");
+      const table = [...old.querySelectorAll(".scroll")].indexOf(document.activeElement);
       old.replaceChildren(...fresh.childNodes);
       old.querySelectorAll(".scroll").forEach((one, n) => { one.scrollLeft = places[n] || 0; });
+      if (table >= 0) old.querySelectorAll(".scroll")[table]?.focus({ preventScroll: true });
       if (at && document.activeElement === document.body) {
         const again = [...old.querySelectorAll("a")].find((one) => one.getAttribute("href") === at);
         if (again) again.focus({ preventScroll: true });
@@ -33,5 +35,6 @@
   if (location.pathname !== "/login") {
     live.hidden = false;
     setInterval(look, every);
+    document.addEventListener("visibilitychange", look); // what was hidden is old
   }
 })();
