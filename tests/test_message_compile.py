@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ekiden.dkim.canonical import relaxed_body
 from ekiden.errors import RefusedError
+from ekiden.message import charset
 from ekiden.message.body import Constant
 from ekiden.message.compile import CompiledTemplates, compile_content
 from ekiden.message.content import Attachment, Content, decode, encode
@@ -464,6 +465,21 @@ def test_file_names_arrive(size: int) -> None:
         assert max(map(len, rendered.body.split(b"\r\n"))) <= 78
         (part,) = parsed(rendered).iter_attachments()
         assert part.get_filename() == name
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("ｶﾞｷﾞｸﾞ ﾊﾟﾝ ｳﾞ", "ガギグ パン ヴ"),
+        ("｢ｱ､ｲ｡｣･ｰ", "「ア、イ。」・ー"),
+        ("ﾞ と ﾟ", "゛ と ゜"),
+        ("か\u3099き", "がき"),
+        ("①㈱髙﨑№", "1(株)高崎No"),
+        ("吉野家の🍵", "吉野家の〓"),
+    ],
+)
+def test_what_iso_2022_jp_makes_of_letters_it_lacks(written: str, said: str) -> None:
+    assert charset.encode(written, "iso-2022-jp").decode("iso2022_jp") == said
 
 
 def test_a_price_in_iso_2022_jp_is_no_backslash() -> None:

@@ -3,10 +3,12 @@
 Pure. Python's codec knows JIS X 0208 only, while people's mail holds the letters that Windows added
 (①, ㈱, 髙, ～). Rather than refuse the recipient, each such letter is written the way a Japanese
 mailer would: by its compatibility form, by the standard variant, in HTML by a character reference,
-and where nothing else is left by 〓, the printer's mark for a missing sort.
+and where nothing else is left by 〓, the printer's mark for a missing sort. Half-width kana, which
+RFC 1468 leaves out, become full-width with their voicing marks joined (ｶﾞ becomes ガ).
 """
 
 import codecs
+import re
 import unicodedata
 from typing import Final
 
@@ -23,6 +25,9 @@ _VARIANTS: Final = str.maketrans(
 _PYTHON: Final = "iso2022_jp"
 # Python would write these in JIS X 0201, and most readers show that as ASCII: a price of \1,980.
 _ROMAN: Final = str.maketrans("¥‾", "￥￣")
+_HALF_WIDTH: Final = re.compile("[\uff61-\uff9f]+")
+# A voicing mark that has no letter to join.
+_LONE: Final = str.maketrans("\u3099\u309a", "゛゜")
 
 
 def _nearest(char: str) -> str:
@@ -66,7 +71,15 @@ def encode(text: str, charset: str, *, html: bool = False) -> bytes:
     if charset == UTF8:
         return text.encode("utf-8")
     errors = "ekiden-jis-html" if html else "ekiden-jis-text"
-    return text.translate(_ROMAN).encode(_PYTHON, errors)
+    return _joined(text).translate(_ROMAN).encode(_PYTHON, errors)
+
+
+def _joined(text: str) -> str:
+    """Return text with full-width kana, and with voicing marks joined to their letters (NFC)."""
+    if text.isascii():
+        return text
+    full = _HALF_WIDTH.sub(lambda run: unicodedata.normalize("NFKC", run[0]), text)
+    return unicodedata.normalize("NFC", full).translate(_LONE)
 
 
 def encodable(text: str, charset: str) -> str:
