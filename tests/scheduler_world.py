@@ -103,6 +103,8 @@ class World:
         self.lines: dict[int, Line] = {}
         self.sessions = Counter[str]()
         self.handed: list[tuple[float, str, int, int]] = []  # at, destination, job, session
+        self.untried: list[tuple[float, str, str]] = []  # of these: at, destination, source
+        self.handed_at: dict[int, float] = {}  # by id, the latest
         self.handed_from: list[tuple[float, str, str]] = []  # at, source, site
         self.delivered = Counter[str]()
         self.done: set[int] = set()
@@ -246,6 +248,7 @@ class World:
         self.out.add(item.id)
         if self.keep_log:
             self.handed.append((self.now, item.destination, item.job_id, session))
+            self.handed_at[item.id] = self.now
             if session:
                 line = self.lines[session]
                 self.handed_from.append((self.now, line.source, line.site))
@@ -275,6 +278,8 @@ class World:
         by_lane = defaultdict(list)
         self.refunded |= bool(line.items)
         for item in line.items:
+            if self.keep_log:
+                self.untried.append((self.handed_at[item.id], item.destination, line.source))
             self.out.discard(item.id)
             self.rows[item.lane_id][item.id] = item.due_at
             by_lane[item.lane_id].append(item)

@@ -1,12 +1,14 @@
 """The scheduler against random worlds: what must hold at every instant, held at every event."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts, SourceFacts
 from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.rates import HOUR
 from ekiden.shaping.window import Lesson
 from scheduler_world import START, Line, Pace, Priority, Receiver, World, job
 
@@ -158,9 +160,11 @@ def most_messages(lines: list[Line], fact: SiteFacts) -> None:
             assert line.sent + len(line.items) <= most
 
 
-def spans(times: list[float], limits: tuple[Rate, ...]) -> None:
-    times = sorted(times)
+def spans(handed: list[float], limits: tuple[Rate, ...], untried: Sequence[float] = ()) -> None:
     for rate in limits:
+        # A budget gets back what was not tried; a bucket does not.
+        back = Counter(untried) if rate.seconds >= HOUR else Counter[float]()
+        times = sorted((Counter(handed) - back).elements())
         for first, at in enumerate(times[: max(0, len(times) - rate.limit)]):
             # One more than the limit never fits into a half-open span; the clock is a float.
             assert times[first + rate.limit] - at >= rate.seconds - 1e-6, rate
@@ -188,14 +192,24 @@ def test_whatever_happens(world: World) -> None:
     for site, times in handed_by_site.items():
         own = {one.name: one.path_caps.messages for one in world.options.sources}
         sent = [(at, source) for at, source, where in world.handed_from if where == site]
-        spans([at for at, source in sent if not own[source]], site_caps[site].messages)
+        back = [(at, source) for at, name, source in world.untried if facts[name].name == site]
+        spans(
+            [at for at, source in sent if not own[source]],
+            site_caps[site].messages,
+            [at for at, source in back if not own[source]],
+        )
         for name, limits in own.items():
-            spans([at for at, source in sent if source == name], limits)
+            spans(
+                [at for at, source in sent if source == name],
+                limits,
+                [at for at, source in back if source == name],
+            )
         assert len(sent) <= len(times)
         spans(opened_by_site[site], site_caps[site].connections)
     for provider, times in handed_by_provider.items():
         if provider:
-            spans(times, provider_caps[provider].messages)
+            untried = [at for at, name, _ in world.untried if facts[name].provider == provider]
+            spans(times, provider_caps[provider].messages, untried)
     paced(world)
 
 
