@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -351,7 +352,7 @@ def test_a_block_is_read_as_its_rows_are_one_by_one(rows: list[tuple[str, str, s
         (batch,) = [*read_recipients([file.getvalue().encode()], Plan("r.csv"))] or [Batch()]
         by = first - 2
         return (
-            [row._replace(row=row.row + by) for row in batch.rows],
+            [msgspec.structs.replace(row, row=row.row + by) for row in batch.rows],
             [replace(one, row=one.row + by) for one in batch.refused],
             {number + by: name for number, name in batch.chosen.items()},
         )

@@ -18,6 +18,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from msgspec.structs import replace
+
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.engaged import EngagedFirst, in_order
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
@@ -338,7 +340,7 @@ def _insert(
 
 def _kept(sheaf: Sheaf, place: int, gone: Collection[str]) -> NewDelivery:
     row = sheaf.rows[place]
-    return row._replace(merge=b"{}") if sheaf.keys[place] in gone else row
+    return replace(row, merge=b"{}") if sheaf.keys[place] in gone else row
 
 
 def _fresh(tx: Tx, sheaf: Sheaf, seen: Seen, first: int) -> Sequence[int]:

@@ -18,7 +18,7 @@ What is made for every delivery is a `Struct`: built in C, and not walked by the
 
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -140,8 +140,11 @@ class NewJob:
     head: int = 0
 
 
-class NewDelivery(NamedTuple):
-    """One recipient of a job, checked. A tuple, since a job makes a million of them.
+class NewDelivery(msgspec.Struct, frozen=True, gc=False):
+    """One recipient of a job, checked.
+
+    A job makes a million of them, and the collector never looks at one: at tuples it looked each
+    time that 50,000 more had come, for up to 60 ms.
 
     Args:
         recipient: The address as it goes into RCPT TO.

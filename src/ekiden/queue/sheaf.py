@@ -11,16 +11,18 @@ from binascii import crc32
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate, chain
-from operator import itemgetter
+from operator import attrgetter
 from struct import pack as pack_binary
-from typing import Any, Final
+from typing import Final
 
 from ekiden.queue.model import NewDelivery
 from ekiden.queue.rows import address_key
 from ekiden.store.transaction import pack
 
-_by_destination: Final[Callable[[NewDelivery], Any]] = itemgetter(1)
-_NOTHING: Final[tuple[tuple[Any, ...], ...]] = ((), (), (), ())
+_recipient: Final[Callable[[NewDelivery], str]] = attrgetter("recipient")
+_destination: Final[Callable[[NewDelivery], str]] = attrgetter("destination")
+_merge: Final[Callable[[NewDelivery], bytes]] = attrgetter("merge")
+_row: Final[Callable[[NewDelivery], int]] = attrgetter("row")
 
 
 class Sheaf:
@@ -61,14 +63,14 @@ class Sheaf:
 
     def __init__(self, rows: Sequence[NewDelivery]) -> None:
         self.rows = rows
-        recipients, destinations, merges, numbers = zip(*rows, strict=True) if rows else _NOTHING
-        self.destinations: Sequence[str] = destinations
+        recipients, merges = list(map(_recipient, rows)), list(map(_merge, rows))
+        self.destinations = destinations = list(map(_destination, rows))
         self.keys = _keys(recipients, destinations)
         self.hashes = list(map(hash, self.keys))
         self.lanes = Counter(destinations)
         self.recipients = self.packed_keys = pack(recipients)
         self.different: list[tuple[int, str]] = []
-        if self.keys != list(recipients):
+        if self.keys != recipients:
             self.packed_keys = pack(self.keys)
             pairs = zip(self.keys, recipients, strict=True)
             self.different = [
@@ -76,7 +78,7 @@ class Sheaf:
             ]
         sizes = list(map(len, merges))
         starts = accumulate(sizes, initial=1)  # one more: where the next would begin
-        flat = chain.from_iterable(zip(starts, sizes, numbers))  # noqa: B905 - see above
+        flat = chain.from_iterable(zip(starts, sizes, map(_row, rows)))  # noqa: B905 - see above
         self.places = b"%10d%8d%10d" * len(sizes) % tuple(flat)
         self.merges = b"".join(merges)
         encoded = "\n".join(self.keys).encode().split(b"\n") if rows else []
@@ -88,7 +90,7 @@ class Sheaf:
 
 def sheaf_of(rows: Sequence[NewDelivery] | Sheaf) -> Sheaf:
     """Return rows in the order in which they are best stored: by destination."""
-    return rows if isinstance(rows, Sheaf) else Sheaf(sorted(rows, key=_by_destination))
+    return rows if isinstance(rows, Sheaf) else Sheaf(sorted(rows, key=_destination))
 
 
 def _keys(recipients: Sequence[str], destinations: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ file's size.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, repeat
+from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -36,7 +36,6 @@ _FORBIDDEN: Final = re.compile("[\r\n\0]")
 _DELIMITERS: Final = (",", ";", "\t")
 _NAMES: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 _REASON: Final = 300  # characters
-_new_tuple: Final = tuple.__new__  # a named tuple without its Python-level constructor
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +245,7 @@ class _Table:
             return False
         self._note_sets(columns[self.chooses], first, batch)
         merges = self.pack_all([columns[index] for index in self.keep], len(rows))
-        fields = zip(*found, merges, count(first))
-        batch.rows.extend(map(_new_tuple, repeat(NewDelivery), fields))
+        batch.rows.extend(map(NewDelivery, *found, merges, count(first)))
         return True
 
     def _plain(self, rows: list[list[str]], first: int, batch: Batch) -> None:
