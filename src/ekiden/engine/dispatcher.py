@@ -65,7 +65,7 @@ _log = structlog.get_logger()
 FEED_INTERVAL: Final = 0.25  # seconds between looks at the timeline when nobody asks for one
 _BREATH: Final = 0.005  # seconds in which facts gather before the scheduler is asked again
 _TROUBLE_WAIT: Final = 1.0  # seconds between tries while the database refuses
-_BUDGET: Final = 256  # actions per turn of the loop
+_BUDGET: Final = 64  # actions per turn of the loop: each may begin a connection
 
 
 @dataclass(frozen=True, slots=True)
