@@ -1,6 +1,7 @@
 """Signing beside the loop: every message signed once, bounded, errors kept apart, clean end."""
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signer
-from ekiden.engine.signing import Signed, SigningThreads
+from ekiden.engine.signing import NICENESS, Signed, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
+
+LEAST_URGENT = 19  # sched(7)
 
 RSA = generate("example.jp", "rsa", Algorithm.RSA)
 ED = generate("example.jp", "ed", Algorithm.ED25519)
@@ -129,3 +132,16 @@ async def test_room_is_told_once_for_all_that_left_together() -> None:
         assert not threads.room
         await all_left.wait()
         assert told == [0]
+
+
+async def test_the_threads_give_the_loop_precedence() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    if own + NICENESS > LEAST_URGENT:
+        pytest.skip("this process is too nice already")
+    async with SigningThreads(2) as threads:
+        await sign(threads, Signer([RSA]), rendered(1), 1_700_000_000)
+        workers = [one for one in threading.enumerate() if one.name.startswith("ekiden-sign")]
+        found = {os.getpriority(os.PRIO_PROCESS, one.native_id or 0) for one in workers}
+    assert found <= {own, own + NICENESS}  # `own` until a thread has begun to run
+    assert own + NICENESS in found
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own

@@ -11,6 +11,9 @@ a thread and back, so it is done on the loop (measured: docs/dkim.md).
 - Messages travel `BATCH` to a hop: one wake-up of a thread and one of the loop for all of them. A
   smaller batch leaves only when the threads would run dry without it: as soon as they are busy,
   what comes waits for company, and the batches grow by themselves.
+- The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are few,
+  the loop is not kept waiting for one while a key is at work (bench/README.md: half its lag, the
+  same rate).
 - An error of one message is that message's; a thread never dies of it.
 """
 
@@ -19,6 +22,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
@@ -28,6 +32,7 @@ from ekiden.errors import UnavailableError
 
 BATCH: Final = 8  # messages to a hop
 PER_THREAD: Final = 32  # messages inside for each thread, waiting ones included
+NICENESS: Final = 5  # of the threads, beside the process's own
 
 Signed = bytes | Exception  # the DKIM-Signature fields, or why there are none
 
@@ -144,6 +149,9 @@ class SigningThreads:
         self._queue.put(batch)
 
     def _run(self) -> None:
+        with suppress(OSError):  # Linux gives threads priorities of their own; others need not
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + NICENESS)
         while (batch := self._queue.get()) is not None:
             for work in batch:
                 try:
