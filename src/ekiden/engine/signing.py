@@ -11,9 +11,9 @@ a thread and back, so it is done on the loop (measured: docs/dkim.md).
 - Messages travel `BATCH` to a hop: one wake-up of a thread and one of the loop for all of them. A
   smaller batch leaves only when the threads would run dry without it: as soon as they are busy,
   what comes waits for company, and the batches grow by themselves.
-- The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are few,
-  the loop is not kept waiting for one while a key is at work (bench/README.md: half its lag, the
-  same rate).
+- The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are
+  few, the loop does not wait for one while a key is at work (bench/README.md: a fourth less of lag,
+  the same rate).
 - An error of one message is that message's; a thread never dies of it.
 """
 
