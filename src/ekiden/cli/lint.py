@@ -3,7 +3,7 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from ekiden.config import Config
     from ekiden.message.lint.model import Finding, Purpose
+
+
+HOSTS_MOST: Final = 10  # of opt-out addresses that are asked
 
 
 class Kind(StrEnum):
@@ -35,6 +38,7 @@ def lint(
         list[Path],
         typer.Argument(help="Jobs, or messages (.eml).", show_default=False),
     ],
+    *,
     kind: Annotated[
         Kind,
         typer.Option(help="What a message is for; auto: a .eml with List- fields is bulk."),
@@ -42,6 +46,13 @@ def lint(
     dns: Annotated[
         bool, typer.Option("--dns/--no-dns", help="Look the sender's domain up.")
     ] = True,
+    network: Annotated[
+        bool,
+        typer.Option(
+            "--network/--no-network",
+            help="Ask the hosts of opt-out addresses whether they answer (HEAD of /, no address).",
+        ),
+    ] = False,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +66,10 @@ def lint(
     from ekiden.message.lint.check import has_errors  # noqa: PLC0415
 
     settings = load_config(config)
-    found = [(path, asyncio.run(_of(settings, path, kind, config, dns=dns))) for path in paths]
+    found = [
+        (path, asyncio.run(_of(settings, path, kind, config, dns=dns, network=network)))
+        for path in paths
+    ]
     if as_json:
         print_json([{"path": str(path), "findings": findings} for path, findings in found])
     else:
@@ -66,7 +80,7 @@ def lint(
 
 
 async def _of(
-    settings: "Config", path: Path, kind: Kind, config: Path | None, *, dns: bool
+    settings: "Config", path: Path, kind: Kind, config: Path | None, *, dns: bool, network: bool
 ) -> "list[Finding]":
     import asyncio  # noqa: PLC0415 - as above
     import time  # noqa: PLC0415
@@ -74,6 +88,7 @@ async def _of(
     from ekiden.cli.jobs_at_hand import draft  # noqa: PLC0415
     from ekiden.message.lint import check  # noqa: PLC0415
     from ekiden.preview.judgement import findings  # noqa: PLC0415
+    from ekiden.preview.proofs import proofs  # noqa: PLC0415
     from ekiden.settings import lint_options  # noqa: PLC0415
 
     now = time.time()
@@ -81,6 +96,7 @@ async def _of(
         message = _read(path)
         found = check.lint(message, lint_options(settings), _purpose(message, kind))
         domain = check.sender_domain(message)
+        messages = [message]
     else:
         # On a thread: a stored template is asked for, by a loop of its own.
         made = await asyncio.to_thread(
@@ -88,9 +104,29 @@ async def _of(
         )
         found = await findings(settings, made.job, made.rows, now=now)
         domain = made.job.from_domain
+        made_ahead = await proofs(settings, made.job, made.rows[:1], now=now) if network else []
+        messages = [one.message for one in made_ahead]
     if dns and domain:
-        found = check.ordered([*found, *await _domain(settings, domain)])
-    return found
+        found += await _domain(settings, domain)
+    if network:
+        found += await _ways_out(settings, messages)
+    return check.ordered(found)
+
+
+async def _ways_out(settings: "Config", messages: "list[bytes]") -> "list[Finding]":
+    from ekiden.check.reach import origins, unreachable  # noqa: PLC0415 - as above
+    from ekiden.message.lint.check import ways_out  # noqa: PLC0415
+    from ekiden.message.lint.found import Found  # noqa: PLC0415
+    from ekiden.networks import AddressPolicy  # noqa: PLC0415
+    from ekiden.settings import lint_options  # noqa: PLC0415
+
+    found = Found(lint_options(settings))
+    policy = AddressPolicy(tuple(settings.delivery.allow_networks))
+    urls = [url for message in messages for url in ways_out(message)]
+    for origin in origins(urls)[:HOSTS_MOST]:
+        if why := await unreachable(origin, policy, settings.dns.timeout):
+            found.add("unsubscribe-unreachable", origin, f"{origin}: {why}.")
+    return found.all()
 
 
 def _purpose(message: bytes, kind: Kind) -> "Purpose":

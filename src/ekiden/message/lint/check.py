@@ -10,7 +10,7 @@ from dataclasses import replace
 from ekiden.message.lint.content import body_of, check_content
 from ekiden.message.lint.fields import check_fields, mailboxes_of
 from ekiden.message.lint.found import Found
-from ekiden.message.lint.law import check_law, check_leaving
+from ekiden.message.lint.law import check_law, check_leaving, opt_out_urls
 from ekiden.message.lint.links import check_links
 from ekiden.message.lint.model import RANK, Finding, LintOptions, Purpose, Severity
 from ekiden.message.lint.source import parse
@@ -46,6 +46,12 @@ def sender_domain(message: bytes) -> str:
     """Return the domain of a message's From field, "" if it has none."""
     boxes = mailboxes_of(parse(message).get("from"))
     return boxes[0].address.domain if boxes else ""
+
+
+def ways_out(message: bytes) -> list[str]:
+    """Return the web addresses by which a message says that people leave."""
+    root = parse(message)
+    return opt_out_urls(root, body_of(root))
 
 
 def looks_bulk(message: bytes) -> bool:

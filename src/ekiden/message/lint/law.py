@@ -111,6 +111,13 @@ def shows_notice(body: Body) -> bool:
     return _notice_in(body.text)
 
 
+def opt_out_urls(root: Part, body: Body) -> list[str]:
+    """Return the web addresses by which people leave: of List-Unsubscribe, and of the HTML."""
+    ways = root.get("list-unsubscribe")
+    named = [] if ways is None else re.findall(r"<\s*(https?://[^>\s]+)\s*>", ways.text)
+    return [*named, *(link.href.strip() for link in _leaving_links(body))]
+
+
 def _leaving_links(body: Body) -> list[Link]:
     """Return the links that are seen and, by their words or those around them, lead out."""
     return [] if body.page is None else [link for link in body.page.links if _leads_out(link)]
