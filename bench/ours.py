@@ -49,6 +49,7 @@ class Ekiden(Sender):
             '[delivery]\nhostname = "mail.sender.example"\nallow_networks = ["127.0.0.0/8"]',
             self._delivery,
             '[tls]\npolicy = "off"',
+            '[hours]\nsmooth = "0s"',  # a run at the top of the hour is no slower
             f"[limits]\nsessions_per_destination = {self._sessions}",
             f"sessions_per_site = {self._sessions}\nmessages_per_session = 10000",
             self._extra,

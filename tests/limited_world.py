@@ -65,6 +65,8 @@ class Regime:
         """Return what a message is answered with, and whether the session is over."""
         if carried >= self.per_session:
             self.no["session"] += 1
+            if not self.enough:
+                return Broke(Stage.MAIL, Cause.CLOSED, "connection closed"), True
             return Rejected(Stage.MAIL, _reply(self.enough)), True
         for limit, seconds in self.rates:
             seen = self.seen.setdefault(seconds, deque())

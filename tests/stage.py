@@ -76,9 +76,10 @@ class Stage:
             save_key(key, self.directory / "dkim" / f"{selector}.pem")
             keys += f'[[dkim.key]]\ndomain = "{SENDER}"\nselector = "{selector}"\n'
             keys += f'file = "dkim/{selector}.pem"\n\n'
+        hours = "" if "[hours]" in self.extra else '[hours]\nsmooth = "0s"\n'
         self.config.write_text(
             f"""
-[spool]
+{hours}[spool]
 directory = "spool"
 rest = "200ms"
 [queue]

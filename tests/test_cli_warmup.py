@@ -238,7 +238,7 @@ async def test_a_reload_lifts_a_window_and_the_mail_goes(tmp_path: Path) -> None
     stage = Stage(tmp_path / "s", destinations=1, sites=1)
     stage.write()
     text = stage.config.read_text()
-    stage.config.write_text(f'{text}\n[hours]\nbulk = ["{window}"]\n')
+    stage.config.write_text(text.replace("[hours]", f'[hours]\nbulk = ["{window}"]'))
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         stage.drop("job", ["success@d0.example"])
         await until((stage.spool / "done" / "job").exists)

@@ -116,14 +116,13 @@ def test_windows_hold_by_class_and_provider_and_follow_each_other() -> None:
 def test_beginnings_are_spread_over_the_top_of_the_hour() -> None:
     found = hours(smooth=120.0)
     noon = MONDAY + 12 * HOUR
-    starts = sorted(found.smoothed("gmail", f"mx{n}", noon) - noon for n in range(100))
+    starts = sorted(found.smoothed(f"mx{n}", noon) - noon for n in range(100))
     assert 0 <= starts[0] < 10
     assert 110 < starts[-1] < 120
     assert len({int(start // 12) for start in starts}) == 10
-    late = max(found.smoothed("gmail", "mx1", noon), noon)
-    assert found.smoothed("gmail", "mx1", late) == late
-    assert found.smoothed("gmail", "mx1", noon + 120) == noon + 120
-    assert found.smoothed("", "mx1", noon) == noon, "nobody known"
+    late = max(found.smoothed("mx1", noon), noon)
+    assert found.smoothed("mx1", late) == late
+    assert found.smoothed("mx1", noon + 120) == noon + 120
 
 
 def test_scheduled_jobs_begin_at_moments_of_their_own() -> None:

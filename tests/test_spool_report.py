@@ -226,3 +226,4 @@ def test_there_is_advice_for_every_class_and_fate() -> None:
     assert "not the recipient" in advise("bounced", "blocklisted_ip")
     assert "suppressed before" in advise("suppressed", "bad_mailbox")
     assert "time was up" in advise("expired", "")
+    assert "smaller" in advise("bounced", "unsupported"), "a message over the receiver's size"

@@ -55,6 +55,19 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         Key("The largest message it takes, in bytes.", minimum=1_000, example="10000000"),
     ] = None
+    avoid: Annotated[
+        tuple[str, ...] | None,
+        Key(
+            "Clock times at which bulk mail does not begin there, instead of the profile's; [] for "
+            "none. Finer, and for transactional mail: [[hours.provider]].",
+            unit="span",
+            example='["*:00-*:05", "12:00-12:30"]',
+        ),
+    ] = None
+    avoid_time_zone: Annotated[
+        str,
+        Key("Whose clock; empty: that of [hours].", unit="zone", example='"Asia/Tokyo"'),
+    ] = ""
 
 
 class ReactionSettings(

@@ -200,7 +200,7 @@ class HoursSettings(msgspec.Struct, frozen=True, kw_only=True, rename={"provider
         float,
         Key(
             "At the top of each hour, the bulk of a site without a session begins within so long, "
-            "each site at its own moment; at named providers only. 0s: at once.",
+            "each site at its own moment. 0s: at once.",
             why="Everybody's scheduled mail begins at :00 (docomo and Yahoo name it).",
             unit="duration",
             maximum=1800.0,

@@ -11,6 +11,7 @@ from ekiden.control import insight_requests as asked
 from ekiden.queue.insight import Failure
 from ekiden.queue.model import State
 from ekiden.queue.queue import Queue
+from ekiden.smtp.outcome import Cause
 
 _MOST: Final = 1000
 _FRESH: Final = 10.0  # seconds: counting what failed looks at every delivery of a job
@@ -31,6 +32,7 @@ REMEDIES: Final[Mapping[Action, str]] = {
     "suppressed",
     Action.OTHER: "read the reply; ekiden classify explains it",
 }
+_LACKS: Final = "The receiver lacks what the message needs, or it is larger than it takes."
 _BY_FATE: Final = {
     State.SUPPRESSED: "nothing: they had left, bounced or complained before",
     State.CANCELLED: "nothing: the job was cancelled",
@@ -72,8 +74,11 @@ class InsightAnswers:
         found = []
         for each in await self._failed(job.id):
             known = CLASSES.get(each.klass)
-            action = known.action if known else Action.OTHER
+            lacks = each.klass == Cause.UNSUPPORTED
+            action = known.action if known else Action.FIX_SENDER if lacks else Action.OTHER
             remedy = _BY_FATE.get(each.state) or (REMEDIES[action] if known else "")
+            if lacks:
+                remedy = "send those who were refused a smaller message, or one that needs less"
             found.append(
                 asked.FailureView(
                     fate="deferred" if each.state is State.READY else str(each.state),
@@ -82,8 +87,8 @@ class InsightAnswers:
                     number=each.number,
                     code=each.code,
                     reply=each.reply,
-                    meaning=known.meaning if known else "",
-                    action=str(action) if known else "",
+                    meaning=known.meaning if known else _LACKS if lacks else "",
+                    action=str(action) if known or lacks else "",
                     remedy=remedy,
                 )
             )

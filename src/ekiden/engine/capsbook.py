@@ -12,6 +12,7 @@ from typing import Any
 
 from ekiden.config import Config
 from ekiden.config.pattern import first_match, matches
+from ekiden.config.receivers import ProviderSettings
 from ekiden.config.schema import ConfigurationSet
 from ekiden.config.sending import DestinationLimits, Limits, SiteLimits, Source
 from ekiden.config.sending import Route as RouteSettings
@@ -20,7 +21,7 @@ from ekiden.engine.schedule.facts import SiteFacts
 from ekiden.engine.sites import Site
 from ekiden.shaping.caps import Caps, Rate
 from ekiden.shaping.layers import KEYS, Effective, Layer, LimitSet, effective
-from ekiden.shaping.providers import Provider, Providers
+from ekiden.shaping.providers import Avoid, Provider, Providers
 from ekiden.shaping.reactions import Rule, overlaid, parse
 
 
@@ -50,9 +51,17 @@ def profiles(config: Config) -> Providers:
                 destinations=said.destinations,
                 limits=LimitSet(**limits),
                 sources=tuple((key, "your configuration") for key in limits),
+                avoid=_avoid(config, said),
             )
         )
     return Providers.load().overlaid(Providers(own))
+
+
+def _avoid(config: Config, said: ProviderSettings) -> Avoid | None:
+    if said.avoid is None:
+        return None
+    clock = said.avoid_time_zone or config.hours.time_zone
+    return Avoid(said.avoid, (), clock, "your configuration")
 
 
 def reactions(config: Config) -> tuple[Rule, ...]:

@@ -360,7 +360,7 @@ class Scheduler:
                 path.slow(now, at, reason, jitter())
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())
-            case Lesson.BROKEN:
+            case Lesson.BROKEN if not path.expects_end(session.good):
                 path.broke(now, at, reason, jitter(), alive=session.alive)
             case _:
                 pass

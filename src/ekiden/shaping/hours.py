@@ -6,8 +6,8 @@ each for bulk or for transactional mail. In it no session begins for that mail, 
 given no more of it; what a session has in hand already goes out (a few messages: that is the
 grace). A clock that is put forward or back changes no window: they are read off the clock.
 
-**The top of the hour.** Everybody's scheduled mail begins at :00. At named providers the bulk of a
-site that has no session yet begins at a moment of its own within the first minutes of the hour.
+**The top of the hour.** Everybody's scheduled mail begins at :00. The bulk of a site that has no
+session yet begins at a moment of its own within the first minutes of the hour.
 
 **Learned.** The share of deferrals by hour of the day and provider, the newer weighing more. A job
 with a deadline that leaves time waits for a better hour, if this one is clearly bad: its share is
@@ -208,10 +208,10 @@ class Hours:
                 found.append((Windows(spans, one.zone), words))
         return found
 
-    def smoothed(self, provider: str, site: str, now: float) -> float:
+    def smoothed(self, site: str, now: float) -> float:
         """Return when the bulk of a site without a session may begin, for the top of the hour."""
         smooth = self.options.smooth
-        if not provider or now % _HOUR >= smooth:
+        if now % _HOUR >= smooth:
             return now
         place = crc32(f"{site} {int(now // _HOUR)}".encode()) / 2**32
         return max(now, now // _HOUR * _HOUR + place * smooth)

@@ -191,7 +191,8 @@ def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
         notes=table.get("notes", "").strip(),
         avoid=_avoid(table["avoid"], place) if "avoid" in table else None,
         reactions=tuple(
-            parse(one, "" if name == ANY else name, place) for one in table.get("reactions", ())
+            parse(one, "" if name == ANY else name, place, general=name == ANY)
+            for one in table.get("reactions", ())
         ),
     )
 

@@ -67,6 +67,7 @@ class Rule:
         seconds: For how long; 0 for `stop`.
         source: Where it was read; it begins with "ours" where nobody published it.
         example: A reply that it was written for.
+        general: It is for receivers of which no rule of their own provider reads the reply.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Rule:
     seconds: float
     source: str = ""
     example: str = ""
+    general: bool = False
 
     def reads(self, seen: "Seen") -> bool:
         """Whether a reply is one of those it was written for."""
@@ -197,8 +199,10 @@ class Reactions:
     def observe(self, seen: Seen) -> list[Reaction]:
         """Return the reactions that begin now."""
         begun = []
-        for rule in self.rules:
-            if rule.act is not Act.NONE and rule.reads(seen):
+        reading = [rule for rule in self.rules if rule.reads(seen)]
+        named = any(rule.provider for rule in reading)
+        for rule in reading:
+            if rule.act is not Act.NONE and not (rule.general and named):
                 reaction = self._count(rule, seen)
                 if reaction is not None:
                     begun.append(reaction)
@@ -299,13 +303,14 @@ def overlaid(shipped: Sequence[Rule], own: Sequence[Rule]) -> tuple[Rule, ...]:
 # --- Reading the tables ---------------------------------------------------------------------------
 
 
-def parse(table: Mapping[str, Any], provider: str, where: str) -> Rule:
+def parse(table: Mapping[str, Any], provider: str, where: str, *, general: bool = False) -> Rule:
     """Return the rule of a table.
 
     Args:
         table: The table.
         provider: Whose replies it reads, "" for everybody's.
         where: Where it stands, for errors.
+        general: Whether it gives way to rules of the provider that read the same reply.
 
     Raises:
         ConfigError: It is no rule.
@@ -339,6 +344,7 @@ def parse(table: Mapping[str, Any], provider: str, where: str) -> Rule:
         seconds=_duration(act, table.get("for", ""), place),
         source=str(table.get("source", "")),
         example=str(table.get("example", "")),
+        general=general,
     )
 
 

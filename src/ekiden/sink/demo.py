@@ -145,6 +145,9 @@ rest = "500ms"
 [queue]
 path = "queue.db"
 
+[hours]
+smooth = "0s"  # at once, also at the top of the hour
+
 [delivery]
 hostname = "mail.{SENDER_DOMAIN}"
 port = {port}

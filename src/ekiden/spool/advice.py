@@ -5,6 +5,7 @@ from typing import Final
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.model import Action
 from ekiden.queue.model import State
+from ekiden.smtp.outcome import Cause
 
 _BY_ACTION: Final = {
     Action.SUPPRESS_RECIPIENT: "The address is gone: it is suppressed and will not be mailed again;"
@@ -33,8 +34,10 @@ _BY_FATE: Final = {
     State.HELD.value: "It may have arrived, so it is held until a person decides.",
     "refused": "The row is wrong and was never mailed: mend it and send it in a new job.",
 }
-
-
+_BY_CAUSE: Final = {
+    Cause.UNSUPPORTED.value: "The receiver does not take such a message, though it takes others:"
+    " send these recipients a smaller one, or one without what it lacks, as the reply says.",
+}
 _BY_REFUSAL: Final = {
     "unsubscribed": "They left the list, so they were not mailed: leave them out.",
     "opted_out": "They left the topic, so they were not mailed: leave them out of its jobs.",
@@ -59,4 +62,4 @@ def advise(fate: str, klass: str) -> str:
     known = CLASSES.get(klass)
     if known is not None:
         return _BY_ACTION[known.action]
-    return _BY_FATE.get(fate, _BY_ACTION[Action.OTHER])
+    return _BY_CAUSE.get(klass) or _BY_FATE.get(fate, _BY_ACTION[Action.OTHER])

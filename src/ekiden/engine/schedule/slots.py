@@ -54,7 +54,7 @@ def _hours(state: State, work: Work, rank: int, now: float) -> float:
     provider = "" if site.provider is None else site.provider.name
     at = state.hours.opens_at(provider, rank, now)
     if at <= now and rank == 1 and work.sessions == 0:
-        return state.hours.smoothed(provider, site.name, now)
+        return state.hours.smoothed(site.name, now)
     return at
 
 

@@ -21,7 +21,7 @@ from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
 CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
-CUT_FOR: Final = 3_600.0  # for so many seconds
+CUT_FOR: Final = 300.0  # for so many seconds; then it is asked again
 GONE: Final = "gone"  # the owner of the end of a scope that the configuration has no longer
 SPEED: Final = "speed"  # the owner of the rate that a path has found
 
@@ -213,7 +213,7 @@ class Path(Scope):
     def cut_short(self, carried: int, now: float) -> None:
         """Learn that the receiver ended a session of its own accord after so many messages.
 
-        Three times the same number in a row is a limit, for an hour: then it is asked again.
+        Three times the same number in a row is a limit, for five minutes: then it is asked again.
         """
         self._cuts = self._cuts + 1 if carried == self._cut else 1
         self._cut = carried

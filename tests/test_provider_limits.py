@@ -1,0 +1,73 @@
+"""Every shipped profile against a receiver that enforces its limits, or tighter ones, in its words.
+
+The whole table, for longer: `python -m bench.providers`.
+"""
+
+import pytest
+
+from provider_cases import (
+    PROFILES,
+    WORDS,
+    Words,
+    full_speed,
+    measure,
+    of_profile,
+    rated,
+    rest,
+    tighter,
+)
+
+USED = 0.90  # at least, of the limit, in steady state
+REFUSED = 0.02  # at most, of all transactions
+HOURS = 1.0
+ASK_LESS = [words for words in WORDS if not words.rests or words.resets]
+REST = [words for words in WORDS if words not in ASK_LESS]
+
+
+def name(words: Words) -> str:
+    return words.name
+
+
+def test_every_profile_has_its_receiver() -> None:
+    assert [words.name for words in WORDS] == [each.name for each in PROFILES]
+    for words in WORDS:
+        provider = PROFILES.match(words.destination, [words.mx])
+        assert provider is not None
+        assert provider.name == words.name
+        assert provider.has_host(words.mx)
+
+
+@pytest.mark.parametrize("words", WORDS, ids=name)
+def test_its_own_numbers_are_kept_to(words: Words) -> None:
+    found = measure(words, of_profile(words.name), 0.25)
+    assert found.used >= 0.80  # the first minutes are in it; a rate of ours keeps a twentieth back
+    assert found.refused < REFUSED
+    assert found.reactions == ()
+
+
+@pytest.mark.parametrize("words", WORDS, ids=name)
+def test_tighter_limits_are_found(words: Words) -> None:
+    found = measure(words, tighter(words.name), HOURS)
+    assert found.used >= USED
+    assert found.refused < REFUSED
+    assert found.reactions == (), "what the window answers needs no reaction"
+
+
+@pytest.mark.parametrize("words", ASK_LESS[:6], ids=name)
+def test_a_rate_that_nobody_published_is_found(words: Words) -> None:
+    found = measure(words, rated(words.name), HOURS)
+    assert found.used >= USED
+    assert found.refused < REFUSED
+    assert found.reactions == ()
+
+
+@pytest.mark.parametrize("words", REST, ids=name)
+def test_who_asks_for_a_rest_is_left_in_peace(words: Words) -> None:
+    pause, tries = rest(words, rated(words.name))
+    assert pause >= words.rests * 0.99
+    assert tries <= 20, "what was on its way when it said so, and no more"
+
+
+@pytest.mark.parametrize("words", WORDS, ids=name)
+def test_who_never_throttles_gets_full_speed_within_a_minute(words: Words) -> None:
+    assert full_speed(words) <= 60
