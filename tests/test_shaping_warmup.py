@@ -385,3 +385,13 @@ def test_the_end_is_expected_at_the_pace_so_far() -> None:
     assert one.view(MONDAY + 3 * DAY).ends == "2026-03-11"
     one.skip(MONDAY + 3 * DAY)
     assert one.view(MONDAY + 3 * DAY).ends == ""
+
+
+def test_a_first_stage_that_holds_puts_the_end_off() -> None:
+    one = ramp()
+    for number in range(4):
+        use(one, MONDAY + number * DAY, 10)
+        one.note(Evidence(tried=one.sent, deferred=one.sent // 5))
+    view = one.view(MONDAY + 4 * DAY)
+    assert (view.stage, view.verdict) == (1, Verdict.HOLDS)
+    assert view.ends == "2026-03-18"  # four days for a stage, and three stages are left

@@ -387,12 +387,12 @@ class Ramp:
         )
 
     def _expected_end(self) -> str:
-        """Return the day on which the plan ends if days go on being passed as fast as so far."""
+        """Return the first day without a cap, if days go on being passed as fast as so far."""
         base = self._base
         if base.done or base.held or not base.number:
             return ""
         so_far = base.number - base.began if base.began else 0
-        pace = max(1.0, so_far / base.stage) if base.stage and base.began else 1.0
+        pace = max(1.0, so_far / max(base.stage, 1))  # calendar days for a day of the plan
         return _iso(base.number + round((self.stages - base.stage) * pace))
 
 
@@ -403,7 +403,7 @@ class RampView:
     Args:
         allowance: Today's cap, 0 when there is none.
         sent: What was handed out today.
-        ends: When the plan ends if it goes on as it did; "" when that cannot be said.
+        ends: The first day without a cap if it goes on as it did; "" when that cannot be said.
         days: The last days with mail.
     """
 
