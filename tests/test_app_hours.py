@@ -1,4 +1,4 @@
-"""Hours in the running daemon: what was learned is shown, and waited for where a deadline allows."""
+"""Hours in the running daemon: what was learned is shown, and waited for with a deadline."""
 
 import json
 import time

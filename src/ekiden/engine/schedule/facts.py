@@ -242,7 +242,8 @@ class Park:
     """The lane has left memory: offer it again at `until`.
 
     With None it is drained: offer it again when its next delivery is due, which the queue knows.
-    `own` is its job when it waits for nothing but limits of our own, else 0.
+    `own` is its job when it waits for nothing but limits of our own, else 0; then the lane may also
+    have stayed, and an offer at `until` is met by the one that is here.
     """
 
     lane_id: int

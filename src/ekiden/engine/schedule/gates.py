@@ -6,6 +6,8 @@ everything that has caps is one: engine, source, provider, road, site, path, des
 """
 
 from collections import deque
+from collections.abc import Callable
+from itertools import islice
 
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.shaping.caps import NO_CAPS, Caps
@@ -40,6 +42,26 @@ class Line:
     def push(self, work: Standing, rank: int) -> None:
         """Let `work` stand in line on behalf of its mail of that rank."""
         self._queues[rank].append(work)
+
+    def prefer(self, value: Callable[[Standing], int], most: int) -> None:
+        """Let the bulk of the least value stand first; the others keep their order.
+
+        Args:
+            value: Of a work; 0 is the least there is.
+            most: So many are looked at.
+        """
+        bulk = self._queues[1]
+        best, least = 0, -1
+        for place, work in enumerate(islice(bulk, most)):
+            found = value(work)
+            if least < 0 or found < least:
+                best, least = place, found
+                if found == 0:
+                    break
+        if best:
+            work = bulk[best]
+            del bulk[best]
+            bulk.appendleft(work)
 
     def pop(self) -> tuple[Standing, int]:
         """Return whose turn it is, and for which rank."""

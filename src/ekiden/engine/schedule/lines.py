@@ -8,6 +8,7 @@ opening is a matter of time; the end of a session opens those that were full.
 import heapq
 from collections import deque
 
+from ekiden.engine.schedule.engaged import most_engaged_first
 from ekiden.engine.schedule.facts import (
     FOREVER,
     SchedulerOptions,
@@ -97,6 +98,8 @@ class Lines(Places):
     def poke_road(self, road: Road, now: float) -> None:
         """Let one through that wants this road, or would take it in place of another's."""
         if road.waiters:
+            if road.cold and road.open_at(now) <= now:
+                most_engaged_first(road.waiters)
             self.poke(road, now)
             return
         for pool in self.sources[road.source].pools:

@@ -187,6 +187,12 @@ def _wait(
     # No slot will help: a time must come, or a person. Free slots of a path end a wait sooner.
     until = now + SUSPENDED_PARK if at == FOREVER and not _may_end(gate) else at
     if work.sessions == 0 and now + state.options.park_after < until < FOREVER:
+        if isinstance(gate, Road) and gate.cold and now >= state.crowded_until:
+            # Nobody needs their places in memory: they keep those in line, where the most engaged
+            # is chosen.
+            if waits_for_own(work, now):
+                state.put_off(work, until)
+            return None
         later = gate.later(until) if isinstance(gate, Road) else until
         state.park(work, later, own=waits_for_own(work, now))
     return None
@@ -235,7 +241,7 @@ def _pass_on(state: State, work: Work, waits_at: Gate | None, now: float) -> Non
     for source in work.pool.sources:
         road = source.roads.get(name)
         if road is not None and road is not waits_at and road.waiters:
-            state.poke(road, now)
+            state.poke_road(road, now)
         if source is not waits_at and source.waiters:
             state.poke(source, now)
 

@@ -174,6 +174,17 @@ class State(Lines):
         for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
             self.drop(lane, until, own=own)
 
+    def put_off(self, work: Work, until: float) -> None:
+        """Let the queue know that lanes wait until then for limits of our own, and stay here.
+
+        Often enough, that is: each time half a lifetime has passed.
+        """
+        for lane in [lane for share in work.shares.values() for lane in share.members.values()]:
+            patience = lane.job.facts.patience
+            if patience is not None and until - lane.kept_until >= patience / 2:
+                lane.kept_until = until
+                self.out.append(Park(lane.id, until, lane.job.facts.id))
+
     def unpark(self) -> None:
         """Let what is leaving memory be offered when it is due: what held it is over."""
         for _ in range(len(self.out)):

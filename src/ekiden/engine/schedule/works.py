@@ -135,6 +135,7 @@ class Lane:
         "in_line",
         "items",
         "job",
+        "kept_until",
         "loading",
         "more",
         "quota",
@@ -155,6 +156,7 @@ class Lane:
         self.share: Share | None = None
         self.in_line = False  # in its share, or in its destination's `stuck`
         self.drained = False  # it has left memory
+        self.kept_until = NEVER  # limits of our own held it until then, as the queue has heard
 
 
 class Share:
@@ -182,6 +184,7 @@ class Work(Standing):
     """
 
     __slots__ = (
+        "engagement",
         "held_by_own",
         "held_until",
         "idle",
@@ -209,6 +212,7 @@ class Work(Standing):
         self.sessions = 0  # that serve it; those told to finish are not counted
         self.idle: dict[int, Session] = {}
         self.held_until = NEVER  # its lanes have been parked until then,
+        self.engagement = 0  # the class of its most engaged recipient when it was last looked at
         self.held_by_own = False  # by nothing but limits of our own
 
     def standing_at(self, gate: Gate | None) -> int:
