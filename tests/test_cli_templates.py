@@ -159,6 +159,8 @@ def test_images_and_attachments_by_option(run: Run, tmp_path: Path) -> None:
     assert [one["content_id"] for one in shown] == ["a", None]
     told = run(*given, "--image", "a.png")
     assert (told.code, "CID=FILE" in told.err) == (1, True)
+    told = run(*given, "--image", "a=a.png", "--image", "a=a.png")
+    assert (told.code, "two images have the content id 'a'" in told.err) == (1, True)
     (tmp_path / "large.bin").write_bytes(bytes(limits.STORED_PARTS_BYTES))
     told = run(*given, "--attach", "large.bin", "--attach", "a.png")
     assert (told.code, "8,388,608" in told.err) == (1, True)

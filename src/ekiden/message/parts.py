@@ -56,6 +56,7 @@ def build(
     alternatives: list[Part] = []
     images = [part for part in content.attachments if part.content_id is not None]
     files = [part for part in content.attachments if part.content_id is None]
+    _distinct(images)
     if text is not None:
         alternatives.append(text_part(text.pieces, content, html=False))
     elif html is not None:
@@ -90,6 +91,20 @@ def _text_of(content: Content, html: Template, untracked: str) -> Sequence[Piece
         if untracked:
             html = compile_template(untracked, html=True, on_missing=content.on_missing)
         return (TextOfHtml(html),)
+
+
+def _distinct(images: Sequence[Attachment]) -> None:
+    """Refuse a content id that means two images (RFC 2392: it is unique)."""
+    seen: set[str] = set()
+    for one in images:
+        identifier = (one.content_id or "").strip("<>")
+        if identifier in seen:
+            raise RefusedError(
+                f"two images have the content id {identifier!r}",
+                where=one.filename,
+                remedy="give each image its own cid",
+            )
+        seen.add(identifier)
 
 
 def text_part(pieces: Sequence[Piece], content: Content, *, html: bool) -> Part:
