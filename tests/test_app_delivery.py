@@ -186,7 +186,7 @@ async def test_a_reload_raises_caps_at_once(tmp_path: Path) -> None:
         await until(lambda: "are limited to 2 per hour" in app.live.why("d0.example"))
         stage.config.write_text(stage.config.read_text().replace('"2/h"', '"900/h"'))
         app.reload()
-        await until(stage.result("news").exists, 20)
+        await until(stage.result("news").exists)
     assert [fate for _, fate, _ in stage.fates("news")] == ["delivered"] * 9
 
 
