@@ -186,3 +186,47 @@ def test_a_secret_that_others_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "crm.secret").chmod(0o644)
     with pytest.raises(ConfigError, match="others may read it"):
         plan(load(stage.config))
+
+
+async def test_a_refused_row_is_an_event(tmp_path: Path) -> None:
+    """Whoever reads events joins it with what was submitted: job, row, address, reason."""
+    stage = Stage(tmp_path / "s", destinations=2, sites=1)
+    stage.write()
+    job = {
+        "from": "a@stage.example",
+        "subject": "s",
+        "text": "{{ name }}",
+        "id": "order-1",
+        "recipients": [
+            {"address": "success@d0.example", "name": "A"},
+            {"address": "nobody", "name": "B"},
+            {"address": "success+2@d0.example"},
+            {"address": "success+3@D1.example", "name": "C", "configuration_set": "none"},
+            *({"address": f"wrong{n}", "name": "D"} for n in range(1100)),
+        ],
+    }
+    async with stage.receivers(), stage.dns(), daemon(stage):
+        spool = stage.spool
+        (spool / "tmp" / "news.json").write_text(json.dumps(job))
+        (spool / "tmp" / "news.json").rename(spool / "new" / "news.json")
+        await until(stage.result("news").exists)
+        await until(lambda: sum(1 for one in log(stage) if one["id"].startswith("n")) == 1001)
+    told = [one for one in log(stage) if one["id"].startswith("n")]
+    assert {(one["job"], one["job_uid"]) for one in told} == {("news", "order-1")}
+    facts = [(one["type"], one.get("row"), one["recipient"], one["detail"]) for one in told]
+    assert sorted(facts[:4], key=lambda one: one[1] or 0)[:2] == [
+        ("rejected", 2, "nobody", "there is no @"),
+        (
+            "rendering_failure",
+            3,
+            "success+2@d0.example",
+            "`name` is missing, and a template needs it",
+        ),
+    ]
+    # The first thousand; then how many more there are. The report has them all.
+    assert facts[-1][:3] == ("rejected", None, "")
+    assert facts[-1][3] == "103 more rows were refused; news.report.jsonl has them all"
+    refused = [fate for _, fate, _ in stage.fates("news") if fate == "refused"]
+    assert len(refused) == 1103
+    counts = json.loads(stage.result("news").read_text())["counts"]
+    assert (counts["refused"], counts["delivered"]) == (1103, 1)

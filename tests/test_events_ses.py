@@ -1,11 +1,13 @@
 """Our events as Amazon SES tells them: every type, in the shape that its documentation shows."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from ekiden.bounce.arf import Feedback, summary
 from ekiden.bounce.classes import CLASSES
 from ekiden.events.model import Event, EventType
 from ekiden.events.ses import Letter, encoded, ses
@@ -47,7 +49,6 @@ SHAPES: dict[EventType, tuple[str, str, set[str]]] = {
             "timestamp",
             "feedbackId",
             "complaintSubType",
-            "complaintFeedbackType",
             "arrivalDate",
         },
     ),
@@ -171,18 +172,182 @@ def test_every_class_of_ours_has_a_bounce_type_of_theirs() -> None:
         assert (told["bounce"]["bounceType"] == "Permanent") == (name in {*permanent, "null_mx"})
 
 
-def test_leaving_by_the_header() -> None:
-    one = event(EventType.UNSUBSCRIBE, list="letters", topics={"news": "OPT_OUT"}, how="one-click")
-    told = ses(one, LETTER)
+def status(**topics: str) -> list[dict[str, str]]:
+    return [{"topicName": name, "subscriptionStatus": said} for name, said in topics.items()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "source", "old", "new"),
+    [
+        pytest.param(
+            EventType.UNSUBSCRIBE,
+            {"topics": {"news": "OPT_OUT"}, "how": "one-click"},
+            "UnsubscribeHeader",
+            (False, status(news="OptIn", offers="OptOut")),
+            (False, status(news="OptOut", offers="OptOut")),
+            id="a topic, by the header",
+        ),
+        pytest.param(
+            EventType.UNSUBSCRIBE,
+            {"unsubscribed": True, "how": "mail"},
+            "UnsubscribeHeader",
+            (False, status(news="OptIn", offers="OptOut")),
+            (True, status(news="OptIn", offers="OptOut")),
+            id="everything, by the header's mailto",
+        ),
+        pytest.param(
+            EventType.UNSUBSCRIBE,
+            {"topics": {"news": "OPT_OUT"}, "unsubscribed_before": True, "how": "preference page"},
+            "preference page",
+            (True, status(news="OptIn", offers="OptOut")),
+            (True, status(news="OptOut", offers="OptOut")),
+            id="who has left leaves a topic",
+        ),
+        pytest.param(
+            EventType.SUBSCRIPTION,
+            {"topics": {"offers": "OPT_IN"}, "unsubscribed_before": True, "how": "preference page"},
+            "preference page",
+            (True, status(news="OptIn", offers="OptOut")),
+            (False, status(news="OptIn", offers="OptIn")),
+            id="back again",
+        ),
+    ],
+)
+def test_a_subscription_says_what_held_and_what_holds(
+    kind: EventType,
+    facts: dict[str, Any],
+    source: str,
+    old: tuple[bool, list[dict[str, str]]],
+    new: tuple[bool, list[dict[str, str]]],
+) -> None:
+    stood = {"news": "OPT_IN", "offers": "OPT_OUT"}
+    told = ses(event(kind, list="letters", topics_before=stood, **facts), LETTER)
     assert told is not None
-    block = told["subscription"]
-    assert block["source"] == "UnsubscribeHeader"
-    assert block["newTopicPreferences"] == {
-        "unsubscribeAll": False,
-        "topicSubscriptionStatus": [{"topicName": "news", "subscriptionStatus": "OptOut"}],
+    assert told["subscription"] == {
+        "contactList": "letters",
+        "timestamp": "2027-01-15T08:00:10.500Z",
+        "source": source,
+        "newTopicPreferences": {"unsubscribeAll": new[0], "topicSubscriptionStatus": new[1]},
+        "oldTopicPreferences": {"unsubscribeAll": old[0], "topicSubscriptionStatus": old[1]},
     }
-    status = block["oldTopicPreferences"]["topicSubscriptionStatus"]
-    assert status == [{"topicName": "news", "subscriptionStatus": "OptIn"}]
+
+
+# One of each type, field by field: SES developer guide, "Examples of event data".
+WHOLE: dict[str, tuple[Event, dict[str, Any]]] = {
+    "send": (event(EventType.ACCEPTED), {}),
+    "delivery": (
+        event(EventType.DELIVERED),
+        {
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "processingTimeMillis": 10_500,
+            "recipients": ["recipient@example.org"],
+            "smtpResponse": "250 2.0.0 Ok",
+            "reportingMTA": "a1",
+        },
+    ),
+    "bounce": (
+        msgspec.structs.replace(
+            event(EventType.BOUNCED, code=550, enhanced="5.1.1", reply="5.1.1 User unknown"),
+            bounce_class="bad_mailbox",
+        ),
+        {
+            "bounceType": "Permanent",
+            "bounceSubType": "NoEmail",
+            "bouncedRecipients": [
+                {
+                    "emailAddress": "recipient@example.org",
+                    "action": "failed",
+                    "status": "5.1.1",
+                    "diagnosticCode": "smtp; 550 5.1.1 User unknown",
+                }
+            ],
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "feedbackId": "a7",
+            "reportingMTA": "dns; mx.example.org",
+        },
+    ),
+    "complaint": (
+        event(
+            EventType.COMPLAINT,
+            code=0,
+            reply=summary(
+                Feedback(
+                    "abuse",
+                    "complaint",
+                    user_agent="Yahoo!-Mail-Feedback/2.0",
+                    arrival="Fri, 15 Jan 2027 08:00:05 +0000",
+                )
+            ),
+        ),
+        {
+            "complainedRecipients": [{"emailAddress": "recipient@example.org"}],
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "feedbackId": "a7",
+            "complaintSubType": None,
+            "complaintFeedbackType": "abuse",
+            "userAgent": "Yahoo!-Mail-Feedback/2.0",
+            "arrivalDate": "2027-01-15T08:00:05.000Z",
+        },
+    ),
+    "deliveryDelay": (
+        msgspec.structs.replace(
+            event(EventType.DEFERRED, code=452, enhanced="4.2.2", reply="4.2.2 Over quota"),
+            bounce_class="mailbox_full",
+        ),
+        {
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "delayType": "MailboxFull",
+            "expirationTime": "2027-01-18T08:00:00.000Z",
+            "delayedRecipients": [
+                {
+                    "emailAddress": "recipient@example.org",
+                    "status": "4.2.2",
+                    "diagnosticCode": "smtp; 452 4.2.2 Over quota",
+                }
+            ],
+        },
+    ),
+    "open": (
+        event(EventType.OPEN, ip="192.0.2.1", user_agent="Mozilla/5.0"),
+        {
+            "ipAddress": "192.0.2.1",
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "userAgent": "Mozilla/5.0",
+        },
+    ),
+    "click": (
+        event(EventType.CLICK, ip="192.0.2.1", user_agent="Mozilla/5.0", url="https://a.test/x"),
+        {
+            "ipAddress": "192.0.2.1",
+            "timestamp": "2027-01-15T08:00:10.500Z",
+            "userAgent": "Mozilla/5.0",
+            "link": "https://a.test/x",
+            "linkTags": None,
+        },
+    ),
+    "failure": (
+        event(EventType.RENDERING_FAILURE, code=0, reply="", detail="`name` is missing"),
+        {"errorMessage": "`name` is missing", "templateName": "welcome"},
+    ),
+    "reject": (event(EventType.REJECTED), {"reason": "Bad content"}),
+}
+
+
+@pytest.mark.parametrize("block", WHOLE)
+def test_every_field_of_a_type(block: str) -> None:
+    one, whole = WHOLE[block]
+    told = ses(one, replace(LETTER, template="welcome@3"))
+    assert told is not None
+    assert told[block] == whole
+
+
+def test_what_was_not_sent_says_why() -> None:
+    one = event(EventType.SUPPRESSED, code=0, reply="", host="")
+    told = ses(msgspec.structs.replace(one, bounce_class="complaint"), LETTER)
+    assert told is not None
+    (recipient,) = told["bounce"]["bouncedRecipients"]
+    assert recipient["diagnosticCode"] == "not sent: the address is suppressed (complaint)"
+    assert "reportingMTA" not in told["bounce"]
 
 
 def test_what_ses_has_no_word_for_is_not_told() -> None:

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ekiden import limits
-from ekiden.queue.model import NewDelivery
+from ekiden.queue.model import NewDelivery, RefusedRow
 from ekiden.spool.jobspec import JobError
-from ekiden.spool.recipients import Batch, Plan, Refused, read_list, read_recipients
+from ekiden.spool.recipients import Batch, Plan, read_list, read_recipients
 
 Found = tuple[list[tuple[str, dict[str, Any], int]], list[tuple[int, str]]]
 
@@ -25,9 +25,9 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
-def gather(batches: Any) -> tuple[list[NewDelivery], list[Refused]]:
+def gather(batches: Any) -> tuple[list[NewDelivery], list[RefusedRow]]:
     rows: list[NewDelivery] = []
-    refused: list[Refused] = []
+    refused: list[RefusedRow] = []
     for batch in batches:
         rows += batch.rows
         refused += batch.refused

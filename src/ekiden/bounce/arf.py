@@ -1,11 +1,14 @@
 """RFC 5965 feedback reports, and the complaints that come without one. Pure."""
 
+import contextlib
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from ekiden.bounce.dsn import address_in
 from ekiden.bounce.mime import Headers, Part, headers_of, walk
+from ekiden.text import printable
 
 _TYPES: Final = {
     "abuse": "complaint",
@@ -55,6 +58,42 @@ class Feedback:
     mail_from: str = ""
     arrival: str = ""
     reported_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is kept of a feedback report in the queue's history.
+
+    Args:
+        feedback_type: As written; "" where a complaint came without a report.
+        user_agent: The program that reports.
+        arrived: When the message arrived (UNIX seconds), 0 if that is not told.
+    """
+
+    feedback_type: str = ""
+    user_agent: str = ""
+    arrived: float = 0.0
+
+
+_HEARD: Final = re.compile(r"(\S+) report(?: by (.+?))?(?:; arrived (.+))?")
+
+
+def summary(feedback: Feedback) -> str:
+    """Return a report in one line for people, which `heard` reads again."""
+    by = f" by {printable(feedback.user_agent, 200)}" if feedback.user_agent else ""
+    arrived = f"; arrived {printable(feedback.arrival, 60)}" if feedback.arrival else ""
+    return f"{printable(feedback.feedback_type, 40) or 'abuse'} report{by}{arrived}"
+
+
+def heard(line: str) -> Heard:
+    """Return what `summary` wrote; nothing of anything else."""
+    found = _HEARD.fullmatch(line)
+    if found is None:
+        return Heard()
+    arrived = 0.0
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        arrived = parsedate_to_datetime(found[3] or "").timestamp()
+    return Heard(found[1], found[2] or "", arrived)
 
 
 def find(mail: Part) -> Feedback | None:

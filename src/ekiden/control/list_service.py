@@ -169,7 +169,8 @@ class ListAnswers:
         return await self._contacts.remove_contact(one.contact_list, one.address)
 
     async def _choose(self, one: asked.Choose) -> bool:
-        return await self._contacts.choose(one.contact_list, one.address, one.choice)
+        stood = await self._contacts.choose(one.contact_list, one.address, one.choice)
+        return stood is not None
 
     async def contacts(self, one: asked.ListContacts) -> AsyncIterator[Contact]:
         """Answer a listing of contacts, page by page.

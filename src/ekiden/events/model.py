@@ -33,7 +33,7 @@ class EventType(StrEnum):
     IN_DOUBT = "in_doubt"  # it may have arrived; tried again at `next_try`
     HELD = "held"  # it may have arrived, and a person decides
     RENDERING_FAILURE = "rendering_failure"  # its message cannot be made: its data is at fault
-    REJECTED = "rejected"  # a file in the spool was refused, and nothing of it is sent
+    REJECTED = "rejected"  # a row, or a whole file in the spool, was refused: it is not sent
     COMPLAINT = "complaint"  # the recipient reported it as spam
     OPEN = "open"  # its pixel was fetched, by a person or a machine: `agent`
     CLICK = "click"  # a link in it was followed, likewise
@@ -81,6 +81,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     list: str = ""
     topics: dict[str, str] = {}
     unsubscribed: bool = False
+    topics_before: dict[str, str] = {}
+    unsubscribed_before: bool = False
     how: str = ""
 
 
@@ -138,15 +140,22 @@ def alert(notice: Notice, job: JobFacts | None) -> Event:
     return Event(
         id=f"n{notice.seq}",
         time=stamp(notice.at),
-        type=EventType.REJECTED if notice.scope.startswith(SPOOL) else EventType.ALERT,
+        type=_notice_type(notice),
         job=job.name if job else "",
         job_uid=job.identity if job else "",
-        recipient="",
-        destination="",
+        recipient=notice.recipient,
+        destination=notice.recipient.rpartition("@")[2].lower(),
+        row=notice.row,
         configuration_set=job.configuration_set if job else "",
-        scope=notice.scope,
+        scope="" if notice.kind else notice.scope,
         detail=notice.detail,
     )
+
+
+def _notice_type(notice: Notice) -> EventType:
+    if notice.kind:  # a row that was refused when its job came in
+        return EventType(notice.kind)
+    return EventType.REJECTED if notice.scope.startswith(SPOOL) else EventType.ALERT
 
 
 def reaction(record: ReactionRecord, job: JobFacts | None) -> Event:
@@ -157,6 +166,7 @@ def reaction(record: ReactionRecord, job: JobFacts | None) -> Event:
         job: The job whose mail it was, if any.
     """
     choice = record.choice
+    stood = choice.get("before", {})
     return Event(
         id=f"r{record.seq}",
         time=stamp(record.at),
@@ -177,6 +187,8 @@ def reaction(record: ReactionRecord, job: JobFacts | None) -> Event:
         list=str(choice.get("list", "")),
         topics=dict(choice.get("topics", {})),
         unsubscribed=bool(choice.get("unsubscribed", False)),
+        topics_before=dict(stood.get("topics", {})),
+        unsubscribed_before=bool(stood.get("unsubscribed", False)),
         how=str(choice.get("source", "")),
     )
 

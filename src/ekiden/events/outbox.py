@@ -21,6 +21,7 @@ _JOBS_KNOWN: Final = 2048  # more than a batch has rows: `known` answers for all
 _REACTIONS: Final = frozenset(
     {EventType.OPEN, EventType.CLICK, EventType.UNSUBSCRIBE, EventType.SUBSCRIPTION}
 )
+_NOTICES: Final = frozenset({EventType.ALERT, EventType.REJECTED, EventType.RENDERING_FAILURE})
 
 Write = Callable[[Sequence[Event]], Awaitable[None]]
 
@@ -127,7 +128,7 @@ class Follower:
         rows = await self._outbox.notices_after(self._place("notices"), self._batch)
         if not rows:
             return False
-        if EventType.ALERT in self._types:
+        if not self._types.isdisjoint(_NOTICES):
             await self._write([alert(row, await self._job_of(row.job_id)) for row in rows])
         await self.move("notices", rows[-1].seq)
         return True

@@ -194,6 +194,7 @@ class Publisher:
             mail_from=job.mail_from,
             at=job.opened_at or job.created_at,
             expires_at=job.expires_at,
+            template=job.template,
         )
         with contextlib.suppress(EkidenError):  # its content may have been folded away
             content = decode(await self._history.content(job.id))
@@ -204,6 +205,7 @@ class Publisher:
                 content.headers,
                 letter.at,
                 letter.expires_at,
+                letter.template,
             )
         if len(self._letters) >= _LETTERS:
             self._letters.clear()

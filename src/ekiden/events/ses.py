@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ekiden.bounce.arf import heard
 from ekiden.events.model import Event, EventType, stamp
 from ekiden.message.tokens import job_key
 
@@ -54,6 +55,7 @@ _DELAYS: Final[Mapping[str, str]] = {
     "": "TransientCommunicationFailure",  # no reply at all
 }
 _SUBSCRIBERS: Final = frozenset({"unsubscribed", "opted_out", "not_opted_in", "unsubscribe"})
+_BY_HEADER: Final = frozenset({"one-click", "mail"})  # both ways of List-Unsubscribe
 _STATUS: Final = {"OPT_IN": "OptIn", "OPT_OUT": "OptOut"}
 
 
@@ -68,6 +70,7 @@ class Letter:
         headers: Further fields of its own.
         at: When its job came (UNIX seconds).
         expires_at: When it expires.
+        template: The stored template and version, such as `welcome@3`; "" for none.
     """
 
     sender: str = ""
@@ -76,6 +79,7 @@ class Letter:
     headers: tuple[tuple[str, str], ...] = ()
     at: float = 0.0
     expires_at: float = 0.0
+    template: str = ""
 
 
 def ses(event: Event, letter: Letter) -> dict[str, Any] | None:
@@ -194,6 +198,8 @@ def _bounce(event: Event, _letter: Letter) -> dict[str, Any]:
     if event.reply:
         code = f"{event.code} " if event.code else ""
         recipient["diagnosticCode"] = f"smtp; {code}{event.reply}"
+    elif event.type is EventType.SUPPRESSED:
+        recipient["diagnosticCode"] = f"not sent: the address is suppressed ({event.bounce_class})"
     block: dict[str, Any] = {
         "bounceType": kind,
         "bounceSubType": sub,
@@ -220,16 +226,18 @@ def _bounce_type(event: Event) -> tuple[str, str]:
 
 
 def _complaint(event: Event, _letter: Letter) -> dict[str, Any]:
+    said = heard(event.reply)
     block: dict[str, Any] = {
         "complainedRecipients": [{"emailAddress": event.recipient}],
         "timestamp": event.time,
         "feedbackId": event.id,
         "complaintSubType": None,
-        "complaintFeedbackType": "abuse",
-        "arrivalDate": event.time,
+        "arrivalDate": stamp(said.arrived) if said.arrived else event.time,
     }
-    if event.user_agent:
-        block["userAgent"] = event.user_agent
+    if said.feedback_type:  # a complaint that came without a feedback report has neither
+        block["complaintFeedbackType"] = said.feedback_type
+    if said.user_agent:
+        block["userAgent"] = said.user_agent
     return block
 
 
@@ -256,8 +264,9 @@ def _click(event: Event, letter: Letter) -> dict[str, Any]:
     return {**_open(event, letter), "link": event.url, "linkTags": None}
 
 
-def _failure(event: Event, _letter: Letter) -> dict[str, Any]:
-    return {"errorMessage": event.reply, "templateName": event.job}
+def _failure(event: Event, letter: Letter) -> dict[str, Any]:
+    name, _, _ = letter.template.partition("@")
+    return {"errorMessage": event.reply or event.detail, "templateName": name or event.job}
 
 
 def _reject(_event: Event, _letter: Letter) -> dict[str, Any]:
@@ -265,29 +274,26 @@ def _reject(_event: Event, _letter: Letter) -> dict[str, Any]:
 
 
 def _subscription(event: Event, _letter: Letter) -> dict[str, Any]:
-    chosen = [
-        {"topicName": name, "subscriptionStatus": _STATUS.get(status, status)}
-        for name, status in event.topics.items()
-    ]
-    before = [
-        {
-            "topicName": one["topicName"],
-            "subscriptionStatus": "OptIn" if one["subscriptionStatus"] == "OptOut" else "OptOut",
-        }
-        for one in chosen
-    ]
+    # Who chose something is back; who left a topic is where they were.
+    still = event.unsubscribed_before and event.type is EventType.UNSUBSCRIBE
     return {
         "contactList": event.list,
         "timestamp": event.time,
-        "source": "UnsubscribeHeader" if event.how == "one-click" else event.how,
-        "newTopicPreferences": {
-            "unsubscribeAll": event.unsubscribed,
-            "topicSubscriptionStatus": chosen,
-        },
-        "oldTopicPreferences": {
-            "unsubscribeAll": False,
-            "topicSubscriptionStatus": before,
-        },
+        "source": "UnsubscribeHeader" if event.how in _BY_HEADER else event.how,
+        "newTopicPreferences": _preferences(
+            {**event.topics_before, **event.topics}, gone=event.unsubscribed or still
+        ),
+        "oldTopicPreferences": _preferences(event.topics_before, gone=event.unsubscribed_before),
+    }
+
+
+def _preferences(topics: Mapping[str, str], *, gone: bool) -> dict[str, Any]:
+    return {
+        "unsubscribeAll": gone,
+        "topicSubscriptionStatus": [
+            {"topicName": name, "subscriptionStatus": _STATUS.get(status, status)}
+            for name, status in topics.items()
+        ],
     }
 
 

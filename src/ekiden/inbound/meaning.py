@@ -10,11 +10,12 @@ feedback reports whose recipient is redacted (RFC 6590): there the identifier al
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ekiden import limits
 from ekiden.bounce import mime
+from ekiden.bounce.arf import summary
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.classify import Classifier
 from ekiden.bounce.identifiers import Echo
@@ -89,6 +90,13 @@ def about(report: Report, address: str) -> ReportedRecipient | None:
         report: A bounce or a feedback report.
         address: The key of the recipient that its identifier names.
     """
+    found = _found(report, address)
+    if found is None or report.feedback is None:
+        return found
+    return replace(found, diagnostic=summary(report.feedback))
+
+
+def _found(report: Report, address: str) -> ReportedRecipient | None:
     for one in report.recipients:
         if not one.address or _key(one.address) == address:
             return one

@@ -54,6 +54,10 @@ ON CONFLICT (list_id, address) DO UPDATE SET
   reacted_at = CASE ?7 WHEN 1 THEN max(coalesce(reacted_at, 0), ?3) ELSE reacted_at END,
   mails_since = CASE ?7 WHEN 1 THEN 0 ELSE mails_since END;
 
+-- name: standing_before
+SELECT topics_in, topics_out, unsubscribed_at IS NOT NULL FROM contact
+WHERE list_id = ?1 AND address = ?2;
+
 -- name: set_attributes
 UPDATE contact SET attributes = ?3 WHERE list_id = ?1 AND address = ?2;
 

@@ -93,6 +93,19 @@ class Topic:
     default: Preference = Preference.OPT_OUT
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """What held for an address on a list before somebody decided.
+
+    Args:
+        topics: For each topic of the list, what they had chosen or else its default.
+        unsubscribed: They had left the whole list.
+    """
+
+    topics: Mapping[str, Preference]
+    unsubscribed: bool
+
+
 class Consent(msgspec.Struct, frozen=True):
     """A record of consent given or withdrawn.
 

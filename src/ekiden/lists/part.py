@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ekiden import limits
 from ekiden.errors import NotFoundError, RefusedError
-from ekiden.lists.model import Act, Consent, Contact, Method, Preference, Topic
+from ekiden.lists.model import Act, Consent, Contact, Method, Preference, Stood, Topic
 from ekiden.lists.suppression import address_key
 from ekiden.store.database import Database
 from ekiden.store.transaction import Tx
@@ -137,6 +137,13 @@ class Topics:
             self.get(name)
             masks[preference] |= self.bits[name]
         return masks[Preference.OPT_IN], masks[Preference.OPT_OUT]
+
+    def stood(self, row: Sequence[Any] | None) -> Stood:
+        """A contact's masks, and whether it left, as what holds; None: who is not on the list."""
+        inside, outside, left = row or (0, 0, 0)
+        chosen = self.chosen(inside, outside)
+        topics = {name: chosen.get(name, topic.default) for name, topic in self.topics.items()}
+        return Stood(topics, bool(left))
 
     def chosen(self, inside: int, outside: int) -> dict[str, Preference]:
         """Masks as preferences."""

@@ -28,6 +28,7 @@ from ekiden.lists.model import (
     Preference,
     Reaction,
     Refusal,
+    Stood,
     refusal,
 )
 from ekiden.lists.part import PIECE, Topics, consent_of, key_of, list_id, ms, sql
@@ -149,14 +150,14 @@ class Subscribers(Catalog):
 
     # --- a person decides -----------------------------------------------------------------
 
-    async def choose(self, contact_list: str, address: str, choice: Choice) -> bool:
+    async def choose(self, contact_list: str, address: str, choice: Choice) -> Stood | None:
         """Take over what a person decided about a list, with its record, in one transaction.
 
         Who was not on the list is now: leaving counts for those, too.
 
         Returns:
-            False when the address was erased, and what was asked is what holds already (they are
-            not mailed), or needs their confirmed consent.
+            What held before; None when the address was erased, and what was asked is what holds
+            already (they are not mailed), or needs their confirmed consent.
 
         Raises:
             NotFoundError: There is no such list or topic.
@@ -167,17 +168,19 @@ class Subscribers(Catalog):
         gives = any(one.act is Act.GIVEN for _, one in records)
         at = ms(choice.at)
 
-        def op(tx: Tx) -> bool:
+        def op(tx: Tx) -> Stood | None:
             number = list_id(tx, contact_list)
-            masks = Topics(tx.json(sql("topics"), (number,)), contact_list).masks(choice.topics)
+            topics = Topics(tx.json(sql("topics"), (number,)), contact_list)
+            masks = topics.masks(choice.topics)
+            stood = topics.stood(tx.one(sql("standing_before"), (number, key)))
             if erased_among(tx, [key]):
                 if not gives or choice.method is not Method.CONFIRMED:
-                    return False
+                    return None
                 unerase(tx, key)
             leaves = None if choice.unsubscribed is None else int(choice.unsubscribed)
             tx.execute(sql("choose"), (number, key, at, *masks, leaves, int(gives)))
             write_consents(tx, contact_list, records, at)
-            return True
+            return stood
 
         return await self._db.write(op)
 
@@ -192,19 +195,17 @@ class Subscribers(Catalog):
         at: float,
         ip: str = "",
     ) -> bool:
-        """Choose or leave one topic; see `choose`."""
+        """Choose or leave one topic; False where `choose` gives None."""
         chosen = {topic: Preference(preference)}
-        return await self.choose(
-            contact_list, address, Choice(at, topics=chosen, source=source, ip=ip)
-        )
+        choice = Choice(at, topics=chosen, source=source, ip=ip)
+        return await self.choose(contact_list, address, choice) is not None
 
     async def unsubscribe_all(
         self, contact_list: str, address: str, *, source: str, at: float, ip: str = ""
     ) -> bool:
-        """Leave the whole list; see `choose`. Saying it again changes nothing."""
-        return await self.choose(
-            contact_list, address, Choice(at, unsubscribed=True, source=source, ip=ip)
-        )
+        """Leave the whole list; likewise. Saying it again changes nothing."""
+        choice = Choice(at, unsubscribed=True, source=source, ip=ip)
+        return await self.choose(contact_list, address, choice) is not None
 
     # --- somebody's file ------------------------------------------------------------------------
 

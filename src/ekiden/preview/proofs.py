@@ -21,12 +21,11 @@ from ekiden.engine.signing import SigningThreads
 from ekiden.errors import RefusedError
 from ekiden.message.content import Content
 from ekiden.message.tokens import Tokens
-from ekiden.queue.model import Claimed, JobFacts, JobState, NewDelivery, NewJob
+from ekiden.queue.model import Claimed, JobFacts, JobState, NewDelivery, NewJob, RefusedRow
 from ekiden.spool.content import ContentRules
 from ekiden.spool.jobspec import shown
 from ekiden.spool.loading import load_entry
 from ekiden.spool.newjob import new_job
-from ekiden.spool.recipients import Refused
 
 _KEY_BYTES: Final = 32
 _REFUSED_KEPT: Final = 1000
@@ -48,7 +47,7 @@ class Draft:
     job: NewJob
     content: Content
     rows: tuple[NewDelivery, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def read_draft(
         loaded.spec = settings.completed(config, loaded.spec)
         settings.check_job(config, loaded.spec)
         rows: list[NewDelivery] = []
-        refused: list[Refused] = []
+        refused: list[RefusedRow] = []
         for batch in loaded.batches:
             refused += batch.refused[: _REFUSED_KEPT - len(refused)]
             rows += [row for row in batch.rows if not recipient or row.recipient == recipient]
@@ -124,7 +123,7 @@ def read_draft(
     return Draft(job, loaded.made, tuple(rows[:count]), tuple(refused))
 
 
-def _nobody(name: str, recipient: str, refused: Sequence[Refused]) -> RefusedError:
+def _nobody(name: str, recipient: str, refused: Sequence[RefusedRow]) -> RefusedError:
     for one in refused:
         if not recipient or one.recipient == recipient:
             where = f"{shown(name)}: row {one.row}"

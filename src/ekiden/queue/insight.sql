@@ -10,7 +10,7 @@ SELECT json_group_array(json_array(state, class, rule, number, code, reply)) FRO
   GROUP BY 1, 2, 3 ORDER BY number DESC, class LIMIT ?2);
 
 -- name: newest_notices
-SELECT id, at, scope, job_id, detail FROM notice ORDER BY id DESC LIMIT ?1;
+SELECT id, at, scope, job_id, detail FROM notice WHERE kind = '' ORDER BY id DESC LIMIT ?1;
 
 -- name: job_of_spool
 SELECT max(id) FROM job WHERE spool_name = ?1 AND spool_name <> '' AND state <> 'receiving';

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.engaged import EngagedFirst, in_order
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob, State
+from ekiden.queue.model import JobFacts, NewDelivery, NewJob, RefusedRow, State
 from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
 from ekiden.queue.rows import job_facts, ms, optional_ms
 from ekiden.queue.seen import Seen
@@ -122,19 +122,23 @@ class Intake(Part):
         self._sifted.setdefault(job_id, []).extend(ending)
         return count
 
-    async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
+    async def open_job(
+        self, job_id: int, now: float, *, refused: int, told: Sequence[RefusedRow] = ()
+    ) -> JobFacts:
         """The commit point: from here on the job, with its siblings, is mail to be sent.
 
         Args:
             job_id: A job that is being received.
             now: UNIX seconds.
             refused: Rows that intake refused.
+            told: Those of them that become events.
 
         Raises:
             RefusedError: The job is not being received.
         """
 
         def op(tx: Tx) -> tuple[JobFacts, int | None]:
+            _tell(tx, job_id, now, told)
             return _open(tx, job_id, now, refused)
 
         facts, earliest = await self._db.write(op)
@@ -169,6 +173,7 @@ class Intake(Part):
         rows: Rows,
         now: float,
         suppressed: Mapping[str, str] = _NOBODY,
+        told: Sequence[RefusedRow] = (),
     ) -> JobFacts:
         """Add and open a small job in one transaction.
 
@@ -177,6 +182,7 @@ class Intake(Part):
             rows: All of its deliveries.
             now: UNIX seconds.
             suppressed: What `sift` said of them.
+            told: Refused rows that become events.
 
         Raises:
             RefusedError: A job with this identity is in the queue.
@@ -187,6 +193,7 @@ class Intake(Part):
             job_id = _insert_job(tx, job)
             order = EngagedFirst.of(job)
             _, ending = in_order(tx, order, lambda: _insert(tx, job_id, sheaf, Seen(), suppressed))
+            _tell(tx, job_id, now, told)
             facts, earliest = _open(tx, job_id, now, job.refused)
             return (_end_sifted(job_id, ending, now, tx) if ending else facts), earliest
 
@@ -281,6 +288,16 @@ def _insert_job(tx: Tx, job: NewJob) -> int:
     if not job.head:
         tx.execute(sql("add_content"), (job_id, job.content))
     return job_id
+
+
+def _tell(tx: Tx, job_id: int, now: float, told: Sequence[RefusedRow]) -> None:
+    """Write refused rows into the outbox, with the job: an event for each."""
+    if told:
+        rows = [
+            ["rendering_failure" if one.lacks else "rejected", one.recipient, one.row, one.reason]
+            for one in told
+        ]
+        tx.execute(sql("add_refused_rows"), (pack(rows), ms(now), job_id))
 
 
 def _open(tx: Tx, job_id: int, now: float, refused: int) -> tuple[JobFacts, int | None]:

@@ -160,6 +160,23 @@ class NewDelivery(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that intake refused, for whoever reads events.
+
+    Args:
+        row: Its number.
+        recipient: Whom it names, printable; "" when that is unknown.
+        reason: Why.
+        lacks: Its message cannot be made: a merge field has no value.
+    """
+
+    row: int
+    recipient: str
+    reason: str
+    lacks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JobFacts:
     """What the scheduler and the sessions need to know of a job.
 

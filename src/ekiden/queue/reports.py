@@ -132,6 +132,9 @@ class Notice:
         scope: What it is about, such as `source:a1` or `sender:example.com`.
         job_id: The job, if it is about one.
         detail: In words.
+        kind: Of a row that was refused when its job came in: "rejected" or "rendering_failure".
+        recipient: Whom that row names; "" when that is unknown.
+        row: Its number.
     """
 
     seq: int
@@ -139,6 +142,9 @@ class Notice:
     scope: str
     job_id: int | None
     detail: str
+    kind: str = ""
+    recipient: str = ""
+    row: int = 0
 
 
 class Reports(Part):
@@ -217,7 +223,7 @@ class Reports(Part):
     async def notices_after(self, seq: int, limit: int) -> list[Notice]:
         """Notices with a greater number, in order."""
         found = await self._db.read_json(sql("notices_after"), (seq, limit))
-        return [Notice(id_, seconds(at), scope, job, text) for id_, at, scope, job, text in found]
+        return [Notice(id_, seconds(at), *rest) for id_, at, *rest in found]
 
     async def forget_reports(self, now: float) -> int:
         """Delete one piece of what can never count again; returns how many reports that were."""

@@ -42,8 +42,14 @@ SELECT outcome, number, last_at FROM inbound_count ORDER BY outcome;
 -- name: add_notice
 INSERT INTO notice (at, scope, job_id, detail) VALUES (?1, ?2, ?3, ?4);
 
+-- name: add_refused_rows
+-- ?1: [[kind, recipient, row, reason]]
+INSERT INTO notice (at, scope, job_id, detail, kind, recipient, row)
+SELECT ?2, 'job:' || ?3, ?3, value ->> 3, value ->> 0, value ->> 1, value ->> 2
+FROM json_each(?1) WHERE true ORDER BY key;
+
 -- name: notices_after
-SELECT json_group_array(json_array(id, at, scope, job_id, detail)) FROM (
+SELECT json_group_array(json_array(id, at, scope, job_id, detail, kind, recipient, row)) FROM (
   SELECT * FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2);
 
 -- name: drop_notices

@@ -17,12 +17,11 @@ from typing import Any, Final
 import msgspec
 
 from ekiden.errors import EkidenError
-from ekiden.queue.model import State
+from ekiden.queue.model import RefusedRow, State
 from ekiden.queue.sheaf import Sheaf
 from ekiden.spool.jobspec import JobError
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import ENDINGS
-from ekiden.spool.recipients import Refused
 
 RESULT: Final = ".result.json"
 REPORT: Final = ".report.jsonl"
@@ -32,6 +31,7 @@ ANSWERS: Final = (RESULT, REPORT, ERROR)
 REFUSED: Final = "refused"  # the fate of a row that intake refused
 
 _NUMBERED: Final = 100
+_EVENTS: Final = 1000  # refused rows of a job that become events
 _SHOWN: Final = 20
 
 
@@ -92,17 +92,18 @@ class RefusalLog:
         self._descriptor = -1
         self._encode = msgspec.json.Encoder().encode
         self.count = 0
-        self.first: Refused | None = None
+        self.told: list[RefusedRow] = []  # the first ones
         self._writing = threading.Lock()  # rows are read and looked up on threads of their own
         self._told: set[str] = set()  # suppressed addresses: a second row of one is a duplicate
         spool.remove(Folder.CUR, self._name)
 
-    def add(self, refused: Iterable[Refused]) -> None:
+    def add(self, refused: Iterable[RefusedRow]) -> None:
         """Write refused rows."""
         lines = []
         for each in refused:
-            self.first = self.first or each
             self.count += 1
+            if self.count <= _EVENTS:
+                self.told.append(each)
             line = {
                 "row": each.row,
                 "recipient": each.recipient,
@@ -111,6 +112,19 @@ class RefusalLog:
             }
             lines.append(self._encode(line))
         self._write(lines)
+
+    @property
+    def first(self) -> RefusedRow | None:
+        """The first of them."""
+        return self.told[0] if self.told else None
+
+    def events(self) -> list[RefusedRow]:
+        """The rows that become events: the first ones, then one that says how many follow."""
+        more = self.count - len(self.told)
+        if not more:
+            return self.told
+        reason = f"{more:,} more rows were refused; {self._name} has them all"
+        return [*self.told, RefusedRow(0, "", reason)]
 
     def add_suppressed(self, sheaf: Sheaf, reasons: Mapping[str, str]) -> None:
         """Write the rows of a batch that will not be mailed.

@@ -26,7 +26,7 @@ import structlog
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, State
+from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, RefusedRow, State
 from ekiden.queue.sheaf import Sheaf, sheaf_of
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules
@@ -35,7 +35,7 @@ from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.newjob import IntakeOptions, new_job
-from ekiden.spool.recipients import Batch, Refused
+from ekiden.spool.recipients import Batch
 from ekiden.spool.siblings import Family, Member, Piece, by_set, refusals
 from ekiden.templates.model import StoredTemplate
 
@@ -66,14 +66,21 @@ class JobQueue(Protocol):
     async def add_deliveries(self, job_id: int, rows: Sheaf, suppressed: Mapping[str, str]) -> int:
         """Add a batch to it, of which some will not be mailed."""
 
-    async def open_job(self, job_id: int, now: float, *, refused: int) -> JobFacts:
+    async def open_job(
+        self, job_id: int, now: float, *, refused: int, told: Sequence[RefusedRow] = ()
+    ) -> JobFacts:
         """Accept it and its siblings: the commit point."""
 
     async def siblings(self, *jobs: int) -> list[JobFacts]:
         """The siblings of jobs."""
 
     async def submit_job(
-        self, job: NewJob, rows: Sheaf, now: float, suppressed: Mapping[str, str]
+        self,
+        job: NewJob,
+        rows: Sheaf,
+        now: float,
+        suppressed: Mapping[str, str],
+        told: Sequence[RefusedRow] = (),
     ) -> JobFacts:
         """Add and open a small job in one transaction."""
 
@@ -228,7 +235,7 @@ class Receiver:
             verdict = await self._foreseen(job, loaded.spec, rows.lanes)
             await _to_the_end(partial(_seal, loaded, log))
             job = replace(job, refused=log.count)
-            facts = await self._queue.submit_job(job, batch, now, suppressed)
+            facts = await self._queue.submit_job(job, batch, now, suppressed, log.events())
             await self._note(facts, loaded.spec, verdict)
             return facts
         head = Member(await self._queue.add_job(job), job, loaded.spec)
@@ -247,7 +254,9 @@ class Receiver:
                 await self._foreseen(one.job, one.spec, one.lanes) for one in family.members
             ]
             await _to_the_end(partial(_seal, loaded, log))
-            facts = await self._queue.open_job(head.id, self._clock(), refused=log.count)
+            facts = await self._queue.open_job(
+                head.id, self._clock(), refused=log.count, told=log.events()
+            )
         except Exception:
             await self._queue.abandon_job(head.id)
             raise
@@ -279,7 +288,7 @@ class Receiver:
         """Insert window after window, each while the next one is being parsed."""
         while window:
             following = asyncio.create_task(asyncio.to_thread(rows.pull))
-            refused: list[Refused] = []
+            refused: list[RefusedRow] = []
             try:
                 refused = await self._store(family, window, log)
             finally:
@@ -289,13 +298,13 @@ class Receiver:
 
     async def _store(
         self, family: Family, window: Sequence[Piece], log: RefusalLog
-    ) -> list[Refused]:
+    ) -> list[RefusedRow]:
         """Insert a window, each batch while the next one is looked up among the suppressed.
 
         Returns:
             The rows whose set cannot take them.
         """
-        refused: list[Refused] = []
+        refused: list[RefusedRow] = []
         looking = asyncio.create_task(self._looked_up(family, window[0], log))
         try:
             for (_, batch), after in zip_longest(window, window[1:]):

@@ -19,7 +19,7 @@ import msgspec
 
 from ekiden import limits
 from ekiden.message.addresses import AddressError, parse_address, plain_addresses
-from ekiden.queue.model import NewDelivery
+from ekiden.queue.model import NewDelivery, RefusedRow
 from ekiden.spool.csvrows import CsvReader, Fault, Records
 from ekiden.spool.decoding import MARK, decoded, marked
 from ekiden.spool.jobspec import JobError, nearest, shown
@@ -38,21 +38,6 @@ _NAMES: Final = {"\r": "CR", "\n": "LF", "\0": "NUL"}
 _REASON: Final = 300  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A row that is not mailed.
-
-    Args:
-        row: Its number, from 1 (in a CSV file the header is row 1).
-        recipient: What stood in the address column, printable; "" when that is unknown.
-        reason: A clause for the report.
-    """
-
-    row: int
-    recipient: str
-    reason: str
-
-
 @dataclass(slots=True)
 class Batch:
     """What one block of the input came to.
@@ -64,12 +49,13 @@ class Batch:
     """
 
     rows: list[NewDelivery] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
     chosen: dict[int, str] = field(default_factory=dict)
 
-    def refuse(self, row: int, recipient: str, reason: str) -> None:
-        """Add a refused row."""
-        self.refused.append(Refused(row, shown(recipient, 254), shown(reason, _REASON)))
+    def refuse(self, row: int, recipient: str, reason: str, *, lacks: bool = False) -> None:
+        """Add a refused row; `lacks`: it has no value for a merge field."""
+        one = RefusedRow(row, shown(recipient, 254), shown(reason, _REASON), lacks=lacks)
+        self.refused.append(one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +254,8 @@ class _Table:
                     continue
                 local, domain, _ = parse_address(cleaned)
             if required and "" in row and (name := self._blank(row)):
-                batch.refuse(number, text, f"`{name}` is empty, and a template needs it")
+                reason = f"`{name}` is empty, and a template needs it"
+                batch.refuse(number, text, reason, lacks=True)
                 continue
             if simple:
                 del row[at]
@@ -479,21 +466,29 @@ class _Objects:
             batch.refuse(number, given, str(error))
             return
         chosen = value.get(self.sets) or ""
-        merge, reason = self._merge(value, key, plain=plain)
+        merge, reason, lacks = self._merge(value, key, plain=plain)
         if not isinstance(chosen, str):
-            reason = f"`{self.sets}` is {kind(chosen)}, not the name of a configuration set"
+            lacks, reason = (
+                False,
+                f"`{self.sets}` is {kind(chosen)}, not the name of a configuration set",
+            )
         if reason:
-            batch.refuse(number, given, reason)
+            batch.refuse(number, given, reason, lacks=lacks)
             return
         if chosen := chosen.strip():
             batch.chosen[number] = chosen
         batch.rows.append(NewDelivery(address.spec, address.domain, self.encode(merge), number))
 
-    def _merge(self, value: dict[str, Any], key: str, *, plain: bool) -> tuple[dict[str, Any], str]:
-        """Return the merge data, and why there is none; `plain`: no control characters in it."""
+    def _merge(
+        self, value: dict[str, Any], key: str, *, plain: bool
+    ) -> tuple[dict[str, Any], str, bool]:
+        """Return the merge data, why there is none, and whether that is for want of a field.
+
+        `plain`: there are no control characters in it.
+        """
         required = self.plan.required
         if len(value) > limits.MERGE_FIELDS:
-            return value, f"more than {limits.MERGE_FIELDS} fields"
+            return value, f"more than {limits.MERGE_FIELDS} fields", False
         wanted = required | self.plan.mentioned
         if key not in wanted:
             del value[key]
@@ -501,7 +496,7 @@ class _Objects:
             del value[self.sets]
         if not plain or not set(map(type, value.values())) <= _TEXT:
             if reason := _unfit(value):
-                return value, reason
+                return value, reason, False
             value = {name: each for name, each in value.items() if each is not None}
         absent = [
             name
@@ -509,8 +504,8 @@ class _Objects:
             if name not in value or (value[name] == "" and self.plan.blank_is_missing)
         ]
         if absent:
-            return value, f"`{min(absent)}` is missing, and a template needs it"
-        return value, ""
+            return value, f"`{min(absent)}` is missing, and a template needs it", True
+        return value, "", False
 
     def finish(self) -> None:
         """Refuse the job when the address field's name was wrong for all of it.

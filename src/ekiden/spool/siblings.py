@@ -16,11 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.queue.model import SIBLING, NewDelivery, NewJob
+from ekiden.queue.model import SIBLING, NewDelivery, NewJob, RefusedRow
 from ekiden.queue.rows import address_key
 from ekiden.queue.sheaf import Sheaf
 from ekiden.spool.jobspec import JobSpec, shown
-from ekiden.spool.recipients import Refused
 
 _REMEMBERED: Final = 1000  # names of sets; each further wrong one is looked at anew
 _REASON: Final = 300  # characters
@@ -136,6 +135,6 @@ class Family:
         return Member(await self._queue.add_job(job), job, spec)
 
 
-def refusals(rows: Sequence[NewDelivery], reason: str) -> list[Refused]:
+def refusals(rows: Sequence[NewDelivery], reason: str) -> list[RefusedRow]:
     """Return the rows of a batch as refused."""
-    return [Refused(row.row, shown(row.recipient, 254), reason) for row in rows]
+    return [RefusedRow(row.row, shown(row.recipient, 254), reason) for row in rows]

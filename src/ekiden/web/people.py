@@ -15,10 +15,11 @@ Contract. A token is believed if it was made for leaving and names a job of this
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ekiden.errors import NotFoundError
 from ekiden.lists.contacts import Contacts
-from ekiden.lists.model import Choice, Contact, Preference, Topic
+from ekiden.lists.model import Choice, Contact, Preference, Stood, Topic
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.message.tokens import About, Purpose, Tokens, job_mark
 from ekiden.queue.model import JobFacts
@@ -168,10 +169,10 @@ class People:
             return True
         leaving = {} if topic is None else {topic.name: Preference.OPT_OUT}
         choice = self._choice(visitor, leaving, unsubscribed=None if leaving else True)
-        done = await self._contacts.choose(job.contact_list, who.about.address, choice)
-        if done:
-            await self._note(UNSUBSCRIBE, who, visitor, leaving, left=topic is None)
-        return done
+        stood = await self._contacts.choose(job.contact_list, who.about.address, choice)
+        if stood is not None:
+            await self._note(UNSUBSCRIBE, who, visitor, leaving, left=topic is None, stood=stood)
+        return stood is not None
 
     async def choose(self, who: Who, wanted: Sequence[str], visitor: Visitor) -> bool:
         """Take over the check boxes of the preference page.
@@ -198,11 +199,12 @@ class People:
         if not changed:
             return True
         choice = self._choice(visitor, changed, unsubscribed=False if back else None)
-        done = await self._contacts.choose(who.job.contact_list, who.about.address, choice)
-        if done:
+        stood = await self._contacts.choose(who.job.contact_list, who.about.address, choice)
+        if stood is not None:
             gone = Preference.OPT_IN not in changed.values()
-            await self._note(UNSUBSCRIBE if gone else SUBSCRIPTION, who, visitor, changed)
-        return done
+            kind = UNSUBSCRIBE if gone else SUBSCRIPTION
+            await self._note(kind, who, visitor, changed, stood=stood)
+        return stood is not None
 
     def _choice(
         self, visitor: Visitor, topics: Mapping[str, Preference], *, unsubscribed: bool | None
@@ -235,15 +237,18 @@ class People:
         topics: Mapping[str, Preference],
         *,
         left: bool = False,
+        stood: Stood | None = None,
     ) -> None:
         contact_list = who.job.contact_list
-        choice = {
+        choice: dict[str, Any] = {
             "list": contact_list,
             "topics": {name: str(one) for name, one in topics.items()},
             "unsubscribed": left,
             "source": visitor.source,
             "scope": "" if contact_list else who.scope,
         }
+        if stood is not None:
+            choice["before"] = before(stood)
         await self._queue.note_choice(
             Chosen(
                 kind=kind,
@@ -257,6 +262,12 @@ class People:
             )
         )
         self._changed()
+
+
+def before(stood: Stood) -> dict[str, Any]:
+    """Return what held before, as an event tells it."""
+    topics = {name: str(one) for name, one in stood.topics.items()}
+    return {"topics": topics, "unsubscribed": stood.unsubscribed}
 
 
 def _without_list(job: JobFacts) -> JobFacts:

@@ -17,7 +17,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import msgspec
@@ -36,6 +36,7 @@ from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Priority
 from ekiden.queue.queue import Queue
 from ekiden.queue.reactions import SUBSCRIPTION, Chosen
 from ekiden.web.pages import TopicChoice
+from ekiden.web.people import before
 from ekiden.web.public import Public
 from ekiden.web.throttle import Throttle, client_key
 from ekiden.web.words import Words
@@ -285,11 +286,13 @@ class Signup:
                 form=words["signup_notice"].format(brand=self._brand),
                 method=Method.CONFIRMED,
             )
-            await self._contacts.choose(asked.contact_list, asked.address, choice)
+            stood = await self._contacts.choose(asked.contact_list, asked.address, choice)
         except NotFoundError:
             return False
         chosen = {name: str(one) for name, one in topics.items()}
-        told = {"list": asked.contact_list, "topics": chosen, "source": "sign-up"}
+        told: dict[str, Any] = {"list": asked.contact_list, "topics": chosen, "source": "sign-up"}
+        if stood is not None:
+            told["before"] = before(stood)
         await self._queue.note_choice(
             Chosen(SUBSCRIPTION, asked.address, self._now(), choice=told, ip=ip)
         )
