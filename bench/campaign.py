@@ -6,10 +6,11 @@
 
 A list with three topics (news and offers for everybody who has not left them, club for those who
 chose it), three jobs of one template with merge fields, tracking and an attachment, queued at once;
-the receivers are the sink. What people do follows from their number. Then every count is compared,
-per person, with what was done: the event log, the job's totals, the list, the suppressions, the
-reports and the receivers' own record; and nobody may have got a mail that was not on the wire yet
-when their leaving was answered. Exit code 0: all of it holds.
+the receivers are the sink. Every third row chooses a configuration set of its own; what people do
+follows from their number. Then every count is compared, per person, with what was done: the event
+log, the job's totals, the list, the suppressions, the reports and the receivers' own record; and
+nobody may have got a mail that was not on the wire yet when their leaving was answered. Exit
+code 0: all of it holds.
 """
 
 import argparse
@@ -58,6 +59,9 @@ _SUBJECT = re.compile(rb"(?mi)^X-Topic: *([^\r\n]+)")
 _REFERENCE = re.compile(rb"(?mi)^X-Ekiden-Ref: *([^\r\n]+)")
 
 
+THIRD = "third"  # the set that every third row chooses
+
+
 def configuration(port: int, inbound: int) -> str:
     return f"""
 [web]
@@ -78,6 +82,8 @@ sessions_per_site = 10
 watch = false
 [log]
 level = "warning"
+[configuration_set.{THIRD}]
+lifetime = "1h"
 """
 
 
@@ -211,8 +217,13 @@ def drop(stage: Stage, name: str, topic: str, people: Sequence[str], **more: obj
     building = stage.spool / "tmp" / name
     building.mkdir(mode=0o755)
     with (building / "recipients.csv").open("w", encoding="utf-8") as file:
-        file.write("email,name,points\n")
-        file.writelines(f"{one},読者{n},{n}\n" for n, one in enumerate(people))
+        file.write("email,name,points,configuration_set\n")
+        chosen = (
+            {0: THIRD} if topic else {}
+        )  # every third person of a campaign has a set of its own
+        file.writelines(
+            f"{one},読者{n},{n},{chosen.get(n % 3, '')}\n" for n, one in enumerate(people)
+        )
     (building / "body.html").write_text(HTML, encoding="utf-8")
     (building / "about.txt").write_text("店舗のご案内\n" * 60, encoding="utf-8")
     settings = {
@@ -355,6 +366,9 @@ async def compare(
         delivered = {one for one, fate in fates.items() if fate == "delivered"}
         check.equal(f"{name}: report and receivers", delivered, set(got[name]), len(delivered))
         check.equal(f"{name}: nobody twice", 1, max(got[name].values(), default=1), 0)
+        sets = json.loads(stage.result(name).read_text())["sets"]
+        third = delivered & set(people[::3])
+        check.equal(f"{name}: by their own set", len(third), sets[THIRD]["delivered"], len(third))
         missed = wanted[name] - delivered
         excused = set(done.left_all) | set(done.complained)
         check.equal(f"{name}: nobody uninvited", set(), delivered - wanted[name], 0)
@@ -363,6 +377,14 @@ async def compare(
     print(f"  mailed after leaving: {len(late)} that were on the wire, at most {worst:.2f} s later")
     after = [person for seconds, person in late if seconds > ON_THE_WIRE]
     check.equal("nobody mailed after leaving", [], after, 0)
+
+    chose = {
+        one["recipient"]
+        for one in events
+        if one["type"] == "delivered" and one.get("configuration_set") == THIRD
+    }
+    third = set().union(*got.values()) & set(people[::3])
+    check.equal("the set in the events of its rows", third, chose, len(third))
 
     told = Counter(one["recipient"] for one in events if one["type"] == "open")
     check.equal("opens, per person", done.opened, told, told.total())
