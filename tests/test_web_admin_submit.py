@@ -5,15 +5,19 @@ import io
 import json
 import tarfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from admin_world import Admin, admin_world
+from ekiden.errors import RefusedError
 from ekiden.message.content import decode
+from ekiden.spool.formdata import files_of
 from ekiden.spool.layout import Folder
 
 JOB = {
@@ -225,6 +229,97 @@ async def test_archives_that_are_refused(tmp_path: Path, archive: bytes) -> None
         assert there.spool.names(Folder.NEW) == []
         assert there.spool.names(Folder.TMP) == []
         assert not (tmp_path / "escape").exists()
+
+
+def form(files: dict[str, bytes], boundary: str = "x") -> tuple[bytes, str]:
+    """A form as curl writes it, and its Content-Type."""
+    parts = []
+    for name, content in files.items():
+        field = "job" if name == "job.toml" else "file"
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n'
+        )
+        parts.append(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
+        parts.append(content + b"\r\n")
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+PLAIN = {name.removeprefix("./"): content for name, content in DIRECTORY.items()}
+
+
+async def test_a_directory_as_a_form(tmp_path: Path) -> None:
+    async with taking(tmp_path) as there:
+        for boundary in ("one", "another", "--one"):  # each try of a client has its own
+            body, kind = form(PLAIN, boundary)
+            answer = await submit(there, body, kind, idempotency_key="f")
+            assert answer.json()["fate"] == "accepted", answer.text
+        (job,) = there.opened
+        assert job.total == 2
+        (part,) = decode(await there.queue.content(job.id)).attachments
+        assert (part.filename, part.data) == ("menu.pdf", PLAIN["menu.pdf"])
+        body, kind = form({**PLAIN, "people.csv": b"email,name\nc@x.example,C\n"})
+        answer = await submit(there, body, kind, idempotency_key="f")
+        assert answer.status_code == 422
+        assert "another body" in answer.text
+
+
+async def test_a_form_that_a_client_of_others_writes(tmp_path: Path) -> None:
+    async with taking(tmp_path) as there:
+        answer = await there.client.post(
+            "/v1/jobs",
+            headers=there.bearer("submit"),
+            files=[
+                ("job", ("anything", PLAIN["job.toml"])),
+                *(("file", (name, data)) for name, data in PLAIN.items() if name != "job.toml"),
+            ],
+        )
+        assert answer.json()["fate"] == "accepted", answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (form(PLAIN)[0], "multipart/form-data", "names no boundary"),
+        (form(PLAIN)[0], "multipart/form-data; boundary=y", "cut off"),
+        (form(PLAIN)[0][:-4], form(PLAIN)[1], "cut off"),
+        (form(PLAIN)[0][:700], form(PLAIN)[1], "cut off"),
+        (b"", form(PLAIN)[1], "cut off"),
+        (b"--x\r\n\r\n--x--", form(PLAIN)[1], "is no file"),
+        (*form({"people.csv": b"x"}), "no part `job`"),
+        (*form({**PLAIN, "../escape": b"x"}), "leads out"),
+        (*form({**PLAIN, "/etc/escape": b"x"}), "leads out"),
+        (*form({**PLAIN, "a%2f..%2f../escape": b"x"}), "leads out"),
+        (*form({**PLAIN, "menu.pdf/x": b"x"}), "file and a folder"),
+        (*form({f"f{n}": b"" for n in range(1500)}), "more than 1000 files"),
+        (
+            form(PLAIN)[0].replace(b'; filename="people.csv"', b""),
+            form(PLAIN)[1],
+            "is no file",
+        ),
+        (
+            form(PLAIN)[0].replace(b'filename="menu.pdf', b'filename="people.csv'),
+            form(PLAIN)[1],
+            "is there twice",
+        ),
+    ],
+)
+async def test_forms_that_are_refused(tmp_path: Path, body: bytes, kind: str, said: str) -> None:
+    async with admin_world(tmp_path) as there:
+        answer = await submit(there, body, kind)
+        assert answer.status_code == 409, answer.text
+        assert said in answer.text
+        assert there.spool.names(Folder.NEW) == []
+        assert there.spool.names(Folder.TMP) == []
+        assert not (tmp_path / "escape").exists()
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"x", b"--", b"\r\n"]))
+def test_a_form_of_anything_is_read_or_refused(body: bytes, boundary: bytes) -> None:
+    whole = b"--x\r\nContent-Disposition: form-data; name=job\r\n\r\n" + body + b"\r\n--x--"
+    for one in (body, whole, whole[: len(whole) // 2]):
+        with suppress(RefusedError):
+            files_of(one, boundary, 10)
 
 
 async def test_what_is_not_taken(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +26,7 @@ from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import JOB_FILE, stem
 
-_FILES: Final = 1000
+FILES: Final = 1000  # of one job
 _PARTS: Final = 8  # folders deep
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -84,18 +84,43 @@ def deposit_archive(spool: Spool, name: str, data: bytes, identity: str = "") ->
         RefusedError: It is no such archive.
         UnavailableError: The disk refused.
     """
-    files = dict(_members(data))
+    files = archived(data)
     if JOB_FILE not in files:
         raise RefusedError(
             f"There is no {JOB_FILE} at the top of the archive.",
             remedy="tar -C DIRECTORY -cf job.tar .",
         )
+    deposit_files(spool, name, files, identity)
+
+
+def archived(data: bytes) -> dict[str, bytes]:
+    """Return the files of an archive by their paths; see `deposit_archive`."""
+    return dict(_members(data))
+
+
+def deposit_files(spool: Spool, name: str, files: Mapping[str, bytes], identity: str = "") -> None:
+    """Put a job directory into the spool.
+
+    Args:
+        spool: The spool.
+        name: The entry's name.
+        files: Its files by their paths, the job file among them.
+        identity: Written as the `id` of its job file, unless it has one; "" for none.
+
+    Raises:
+        RefusedError: A path leads out of the directory, or is another's folder.
+        UnavailableError: The disk refused.
+    """
+    safe = {_safe(path): content for path, content in files.items()}
+    for path in safe:
+        if above := next((str(one) for one in PurePosixPath(path).parents if str(one) in safe), ""):
+            raise RefusedError("This is a file and a folder.", where=shown(above, 300))
     if identity:
-        files[JOB_FILE] = identified_toml(files[JOB_FILE], identity)
+        safe[JOB_FILE] = identified_toml(safe[JOB_FILE], identity)
     building = spool.path / Folder.TMP / name
     with _translated(name), _built(spool, name):
         building.mkdir(mode=0o755)
-        for path, content in files.items():
+        for path, content in safe.items():
             target = building / path
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -171,8 +196,8 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
             for number, member in enumerate(archive):
-                if number > _FILES:
-                    raise RefusedError(f"The archive holds more than {_FILES} files.")
+                if number > FILES:
+                    raise RefusedError(f"The archive holds more than {FILES} files.")
                 if member.isdir():
                     continue
                 path = _safe(member.name)

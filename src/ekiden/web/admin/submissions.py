@@ -11,6 +11,7 @@ GET  /v1/submissions/NAME           what became of it
 | `application/toml` | NAME.toml |
 | `message/rfc822` | NAME.eml |
 | `application/x-tar`, `application/gzip` | a job directory: job.toml and the files it names |
+| `multipart/form-data` | the same as a form: a part `job`, and a part for each file |
 
 **Contract.** The spool's own intake takes the job: the same checks, the same identity. With an
 `Idempotency-Key` the key is the identity (unless the job has an `id`): the same key with the same
@@ -44,26 +45,32 @@ from ekiden.control.tokens import ApiTokens, Scope, TokenFacts
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.queue import Queue
 from ekiden.spool.deposit import (
+    FILES,
     Fate,
     Standing,
     deposit,
     deposit_archive,
+    deposit_files,
     identified_toml,
     standing,
 )
+from ekiden.spool.formdata import boundary_of, files_of
 from ekiden.spool.layout import Spool
 from ekiden.web.admin.api import answer
 from ekiden.web.admin.doorkeeper import Doorkeeper
 from ekiden.web.admin.problems import problem
 
+FORM: Final = "multipart/form-data"
 KINDS: Final = {
     "application/json": ".json",
     "application/toml": ".toml",
     "message/rfc822": ".eml",
     "application/x-tar": "",
     "application/gzip": "",
+    FORM: "",
 }
 _WAIT: Final = 5.0
+Body = bytes | dict[str, bytes]  # of a form its files
 _PATIENCE: Final = 10.0  # seconds until there is room for a body
 _WAIT_MOST: Final = 30.0
 _PAUSES: Final = (0.01, 0.02, 0.05, 0.1)  # and the last one again
@@ -156,7 +163,11 @@ class Submissions:
         except TimeoutError:
             return problem(503, "too many jobs are being taken", retry_after="2")
         try:
-            body = await request.body()
+            raw = await request.body()
+            body: Body = raw
+            if kind == FORM:
+                boundary = boundary_of(request.headers["content-type"])
+                body = await asyncio.to_thread(files_of, raw, boundary, FILES)
             name = f"api.{token.owner}.{time.time_ns()}.{secrets.token_hex(4)}{KINDS[kind]}"
             kept, again = await self._kept(token, key, kind, body, name)
             if kept is None:
@@ -193,7 +204,7 @@ class Submissions:
         return self._small if small else self._large
 
     async def _kept(
-        self, token: TokenFacts, key: str, kind: str, body: bytes, name: str
+        self, token: TokenFacts, key: str, kind: str, body: Body, name: str
     ) -> tuple[str | None, bool]:
         """Return the name under which a body is kept, and whether it was known.
 
@@ -201,7 +212,7 @@ class Submissions:
         """
         if not key:
             return name, False
-        digest = sha256(kind.encode() + b"\0" + body).digest()
+        digest = await asyncio.to_thread(_digest, kind, body)
         await self._forget()
         first, kept = await self._tokens.note_submission(token.id, key, digest, name, self._now())
         return (kept, kept != name) if first == digest else (None, True)
@@ -211,7 +222,7 @@ class Submissions:
             self._forgotten_at = self._now()
             await self._tokens.forget_submissions(self._now() - _KEYS_KEPT)
 
-    async def _put(self, name: str, body: bytes, identity: str) -> None:
+    async def _put(self, name: str, body: Body, identity: str) -> None:
         """Put the entry into the spool, unless it is there or has become a job."""
         # Repetitions come at the same time, too: one builds the entry, the others find it there.
         async with self._building.setdefault(name, asyncio.Lock()):
@@ -247,8 +258,21 @@ def _identity(token: TokenFacts, key: str) -> str:
     return f"http:{token.owner}:{sha256(key.encode()).hexdigest()[:40]}"
 
 
-def _deposit(spool: Spool, name: str, body: bytes, identity: str) -> None:
-    if name.endswith(".json"):
+def _digest(kind: str, body: Body) -> bytes:
+    """What a repetition is known by: of a form its files, since each try has its own boundary."""
+    found = sha256(kind.encode() + b"\0")
+    if isinstance(body, bytes):
+        found.update(body)
+        return found.digest()
+    for path, content in sorted(body.items()):
+        found.update(msgspec.json.encode([path, len(content)]) + content)
+    return found.digest()
+
+
+def _deposit(spool: Spool, name: str, body: Body, identity: str) -> None:
+    if not isinstance(body, bytes):
+        deposit_files(spool, name, body, identity)
+    elif name.endswith(".json"):
         deposit(spool, name, _identified_json(body, identity))
     elif name.endswith(".toml"):
         deposit(spool, name, identified_toml(body, identity) if identity else body)
