@@ -89,6 +89,21 @@ def test_of_one_recipient_and_where_it_is_written(run: Run, job: Path, tmp_path:
     ]
 
 
+def test_a_row_that_chooses_its_set(run: Run, stage: Stage, job: Path) -> None:
+    with stage.config.open("a") as file:
+        file.write("[configuration_set.codes]\n")
+    people = "email,name,configuration_set\na@d0.example,A,\nb@d1.example,B,codes\n"
+    (job / "people.csv").write_text(f"{people}c@d1.example,C,none\n")
+    marks = []
+    for recipient in ("a@d0.example", "b@d1.example"):
+        made = run("preview", job, "-r", recipient, "--no-picture", "--json").json
+        message = message_from_bytes(Path(made["message"]).read_bytes(), policy=modern)
+        marks.append(str(message["Feedback-ID"]).split(":")[1])
+    assert marks == ["default", "codes"]
+    refused = run("preview", job, "-r", "c@d1.example", "--no-picture")
+    assert "there is no configuration_set 'none'" in refused.err
+
+
 @pytest.mark.parametrize(
     ("recipient", "told"),
     [("nobody@d1.example", "is not among"), ("broken", "row 4"), ("c@d1.example", "holds LF")],

@@ -106,19 +106,26 @@ def read_draft(
     name = path.resolve().name
     loaded = load_entry(descriptor, name, owners, now, rules)
     try:
-        loaded.spec = settings.completed(config, loaded.spec)
+        plain = loaded.spec
+        loaded.spec = settings.completed(config, plain)
         settings.check_job(config, loaded.spec)
         rows: list[NewDelivery] = []
         refused: list[RefusedRow] = []
+        chosen: dict[int, str] = {}
         for batch in loaded.batches:
             refused += batch.refused[: _REFUSED_KEPT - len(refused)]
-            rows += [row for row in batch.rows if not recipient or row.recipient == recipient]
+            found = [row for row in batch.rows if not recipient or row.recipient == recipient]
+            rows += found
+            chosen |= {row.row: batch.chosen.get(row.row, "") for row in found[:count]}
             if len(rows) >= count:
                 break
     finally:
         loaded.close()
     if not rows:
         raise _nobody(name, recipient, refused)
+    if count == 1 and (own := chosen[rows[0].row]):  # the message of a row that chose its set
+        loaded.spec = settings.completed(config, replace(plain, configuration_set=own))
+        settings.check_job(config, loaded.spec)
     job = new_job(name, loaded, settings.intake(config), now)
     return Draft(job, loaded.made, tuple(rows[:count]), tuple(refused))
 
