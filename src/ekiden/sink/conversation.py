@@ -165,6 +165,9 @@ class Conversation(Dialogue):
         return True
 
     async def _over_cap(self, profile: Profile) -> None:
+        if profile.resets:
+            self._write_frame("refused", profile.name)
+            await self.hang_up(reset=True)
         words = self._say(profile.replies["session_cap"].reply)
         self._write_frame("refused", profile.name, words)
         self.gather(reply_lines(words))

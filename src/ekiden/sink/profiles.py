@@ -46,6 +46,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     replies: dict[str, Words]
     name: str = ""
+    resets: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
 CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
-CUT_FOR: Final = 300.0  # for so many seconds; then it is asked again
+CUT_FOR: Final = 300.0  # for so many seconds at least; then it is asked again,
+CUT_MESSAGES: Final = 600.0  # after so many messages at the rate that was found
 GONE: Final = "gone"  # the owner of the end of a scope that the configuration has no longer
 SPEED: Final = "speed"  # the owner of the rate that a path has found
 
@@ -213,12 +214,14 @@ class Path(Scope):
     def cut_short(self, carried: int, now: float) -> None:
         """Learn that the receiver ended a session of its own accord after so many messages.
 
-        Three times the same number in a row is a limit, for five minutes: then it is asked again.
+        Three times the same number in a row is a limit, for five minutes and 600 messages: asking
+        again costs a refusal or a few.
         """
         self._cuts = self._cuts + 1 if carried == self._cut else 1
         self._cut = carried
         if self._cuts >= CUTS:
-            self._cut_until = now + CUT_FOR
+            rate = self.speed.rate
+            self._cut_until = now + max(CUT_FOR, CUT_MESSAGES / rate if rate else 0.0)
 
     def expects_end(self, carried: int) -> bool:
         """Whether a session was cut short before after as many messages as this one carried."""
