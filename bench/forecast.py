@@ -129,7 +129,7 @@ async def compare(root: Path, kind: Kind, config: Path) -> tuple[float, float]:
         drop(root, "before", {name: min(60, count) for name, count in kind.lanes.items()})
         await done(app, 1)
         await asyncio.sleep(6.0)  # idle sessions end
-        facts = await gather(app, time.time())
+        facts = await gather(app.live.answers, time.time())
         facts.sites |= {
             name: found_at(site) for name, site in app.delivery.dispatcher.located().items()
         }
