@@ -54,13 +54,8 @@ def lay_out(root: Path, work: Work, sessions: int, port: int, *, tls: bool, rate
     config.write_text(
         f'[control]\nsocket = "ekiden.sock"\n[delivery]\nhostname = "mail.sender.example"\n'
         f'allow_networks = ["127.0.0.0/8"]\nmax_sessions = {sessions}\n'
-        f'idle = "{IDLE}"
-[hours]
-smooth = "0s"
-'
-        f'[tls]
-policy = "{"opportunistic" if tls else "off"}"
-'
+        f'idle = "{IDLE}"\n[hours]\nsmooth = "0s"\n'
+        f'[tls]\npolicy = "{"opportunistic" if tls else "off"}"\n'
         f"[limits]\nsessions_per_destination = {PER_SITE}\nsessions_per_site = {PER_SITE}\n"
         f"sessions_per_source = {sessions}\n"
         f"messages_per_session = 10000\n{paced}[paths]\nwindow_start = {PER_SITE}\n"
