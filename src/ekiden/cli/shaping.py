@@ -46,7 +46,7 @@ def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
     told += rules.never_fire(settings.classifier(loaded))
     found = [
         *shaping.of_reactions(reactions(loaded), profiles(loaded)),
-        *shaping.of_slow_patterns(reactions(loaded), time.perf_counter),
+        *shaping.of_slow_patterns(reactions(loaded), time.process_time),
     ]
     told += [(one.where, one.what) for one in found]
     if as_json:
