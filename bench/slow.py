@@ -2,11 +2,12 @@
 
     python -m bench.slow [--sessions 10000] [--step 0.3] [--seconds 40] [--tls] [--rate 10/min]
 
-The daemon runs in this process on its defaults, with caps and first windows raised; the receivers
-run in another and answer each command `--step` seconds after it came. Printed when as many sessions
-are open as were asked for: the resident memory that each has added, how late the event loop was
-(a task that sleeps 1 ms measures how much later it wakes), and what was delivered meanwhile. With
-`--tls` every session is secured by STARTTLS; the receivers are then given the other core.
+The daemon runs in this process on its defaults, with caps, first windows and `delivery.idle` raised
+and no smoothing of the hour; the receivers run in another and answer each command `--step` seconds
+after it came. Printed when as many sessions are open as were asked for: the resident memory that
+each has added, how late the event loop was (a task that sleeps 1 ms measures how much later it
+wakes), and what was delivered meanwhile. With `--tls` every session is secured by STARTTLS; the
+receivers are then given the other core.
 
 Ten thousand sessions that are all at work at 0.3 s a step would take 16,000 messages a second, more
 than any machine of this kind makes: the engine then stays below. With `--rate` each session is one

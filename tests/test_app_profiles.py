@@ -47,7 +47,7 @@ class Simulated(Stage):
         return DnsServer(DnsOptions(records=records, host="127.0.0.1", port=self.dns_port))
 
 
-@pytest.mark.parametrize("name", ["docomo", "au", "softbank", "orange", "icloud"])
+@pytest.mark.parametrize("name", ["docomo", "au", "softbank", "orange"])
 async def test_a_provider_of_the_sink_gets_what_it_takes(tmp_path: Path, name: str) -> None:
     profile = load_profiles()[name]
     stage = Simulated(tmp_path / "s", destinations=1, sites=1, profile=name)
