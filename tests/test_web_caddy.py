@@ -1,6 +1,5 @@
 """Behind a real Caddy, set up as documented: who asks is known, and nothing else is believed."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from ekiden.web.server import HttpServer, ServerOptions
+from proxies import proxy
 from stage import free_port
 from test_web_unsubscribe import ONE_CLICK
 from web_world import world
@@ -39,25 +39,10 @@ async def proxied(directory: Path, port: int) -> AsyncIterator[str]:
     block = block.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     config = directory / "Caddyfile"
     config.write_text("{\n\tadmin off\n\tauto_https off\n}\n" + block + "\n")
-    process = await asyncio.create_subprocess_exec(
-        *(CADDY, "run", "--config", config, "--adapter", "caddyfile"),
-        env={"PATH": os.environ["PATH"], "HOME": str(directory), "XDG_DATA_HOME": str(directory)},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", own)
-                except OSError:
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    break
-        yield f"http://127.0.0.1:{own}"
-    finally:
-        process.terminate()
-        await process.wait()
+    home = {"PATH": os.environ["PATH"], "HOME": str(directory), "XDG_DATA_HOME": str(directory)}
+    command = (CADDY, "run", "--config", config, "--adapter", "caddyfile")
+    async with proxy(*command, port=own, env=home) as base:
+        yield base
 
 
 async def test_the_public_part(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Behind a real nginx, set up as documented: who asks is known, and nothing else is believed."""
 
-import asyncio
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ import pytest
 
 from admin_world import admin_world
 from ekiden.web.server import HttpServer, ServerOptions
+from proxies import proxy
 from stage import free_port
 from test_web_unsubscribe import ONE_CLICK
 from web_world import world
@@ -45,23 +45,8 @@ async def proxied(directory: Path, port: int, location: str) -> AsyncIterator[st
         f"events {{}}\nhttp {{\n    access_log off;\n{paths}"
         f"    server {{\n    listen 127.0.0.1:{own};\n{block}    }}\n}}\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        NGINX, "-c", config, "-p", directory, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", own)
-                except OSError:
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    break
-        yield f"http://127.0.0.1:{own}"
-    finally:
-        process.terminate()
-        await process.wait()
+    async with proxy(NGINX, "-c", config, "-p", directory, port=own) as base:
+        yield base
 
 
 async def test_the_public_part(tmp_path: Path) -> None:
