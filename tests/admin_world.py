@@ -24,7 +24,7 @@ from ekiden.events.metrics import Metrics
 from ekiden.lists.contacts import Contacts
 from ekiden.lists.identities import Identities
 from ekiden.lists.suppression import Suppressions
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Settlement
+from ekiden.queue.model import Foretold, JobFacts, NewDelivery, NewJob, Settlement
 from ekiden.queue.queue import Queue
 from ekiden.shaping.hours import HoursOptions
 from ekiden.shaping.ramps import WarmupOptions
@@ -106,7 +106,9 @@ class Admin:
     def bearer(self, name: str = "admin") -> dict[str, str]:
         return {"authorization": f"Bearer {self.secrets[name]}"}
 
-    async def job(self, name: str, people: list[str], **more: object) -> JobFacts:
+    async def job(
+        self, name: str, people: list[str], told: Foretold | None = None, **more: object
+    ) -> JobFacts:
         job = NewJob(
             uid=name,
             name=name,
@@ -118,7 +120,8 @@ class Admin:
             **more,  # type: ignore[arg-type]  # test data
         )
         rows = [NewDelivery(one, one.partition("@")[2], b"{}", n) for n, one in enumerate(people)]
-        return await self.queue.submit_job(job, rows, NOW - 600)
+        said = told or Foretold()
+        return await self.queue.submit_job(job, rows, NOW - 600, foretold=said)
 
     async def settle(self, job: JobFacts, results: list[Callable[..., Settlement]]) -> None:
         ids = [row.id for row in await self.queue.job_rows(job.id, 0, 10_000)][: len(results)]

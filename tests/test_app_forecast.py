@@ -1,11 +1,22 @@
 """The daemon's forecasts: a late job is refused or told of, and a running one says when it ends."""
 
+import json
+import time
 from pathlib import Path
 
+import httpx
 import msgspec
 
-from stage import Stage
+from ekiden.control.client import Client
+from ekiden.control.token_requests import AddToken
+from ekiden.queue.memory import Kind
+from ekiden.queue.queue import Queue
+from ekiden.shaping.volume import day_of
+from ekiden.store.database import Database
+from stage import Stage, free_port
 from test_app_delivery import daemon, until
+from test_app_events import ekiden
+from test_app_web import running
 
 SLOW = '[limits]\nrates_per_site = ["2/s"]\n'
 
@@ -45,3 +56,51 @@ async def test_the_verdict_is_in_the_result_and_what_is_late_expires(tmp_path: P
     assert len(list(stage.transactions())) == result["counts"]["delivered"]
     events = (stage.directory / "events" / "events.jsonl").read_text(encoding="utf-8")
     assert "will be late" in events
+
+
+async def test_over_http_the_verdict_is_the_answer(tmp_path: Path) -> None:
+    port = free_port()
+    admin = f'[web.admin]\nlisten = ["127.0.0.1:{port}"]\n'
+    stage = Stage(tmp_path / "s", destinations=1, sites=1, extra=SLOW + admin)
+    stage.write()
+    today = day_of(time.time())
+    database = await Database.open(stage.directory / "queue.db")
+    counts = json.dumps(dict.fromkeys(range(today - 30, today), 100))
+    await Queue(database).remember(Kind.VOLUME, {"default": counts}, time.time())
+    await database.close()
+    job = {
+        "from": "news@stage.example",
+        "subject": "x",
+        "text": "x",
+        "deliver_by": "+20s",
+        "recipients": [{"address": f"success+{n}@d0.example"} for n in range(1200)],
+    }
+    async with (
+        stage.receivers(),
+        stage.dns(),
+        running(stage) as app,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60.0
+        ) as client,
+    ):
+        socket = await Client.connect(app.config.control.socket)
+        assert socket is not None
+        made = await socket.ask(AddToken(name="shop", scopes=("submit",)))
+        await socket.close()
+        ask = {"authorization": f"Bearer {made.secret}", "prefer": "wait=30"}
+        refused = await client.post("/v1/jobs", json={**job, "on_late": "refuse"}, headers=ask)
+        assert refused.status_code == 422
+        assert "It would be late" in refused.json()["error"]
+        assert await app.queue.jobs() == []
+
+        answer = await client.post("/v1/jobs", json={**job, "on_late": "send"}, headers=ask)
+        assert answer.status_code == 202
+        taken = answer.json()["job"]
+        assert "it had to start by" in taken["verdict"]
+        assert "1,200 messages from default in one job are 12.0 times" in taken["volume"][0]
+        shown = (await ekiden(stage, "job", "show", str(taken["id"])))[1]
+        assert taken["verdict"] in shown
+        await app.events.exporter.drain()
+    events = (stage.directory / "events" / "events.jsonl").read_text(encoding="utf-8")
+    assert "will be late" not in events  # on_late = "send" tells nobody
+    assert "volume: 1,200 messages" in events  # a jump is always told

@@ -8,11 +8,10 @@ import pytest
 from ekiden.duties.volumes import Volumes
 from ekiden.engine.schedule.facts import SourceFacts
 from ekiden.queue.memory import Kind
-from ekiden.queue.model import JobFacts
 from ekiden.queue.queue import Queue
 from ekiden.shaping.volume import day_of, jump, mean
 from ekiden.store.database import Database
-from scheduler_world import START, job
+from scheduler_world import START
 
 TODAY = day_of(START)
 STEADY = dict.fromkeys(range(TODAY - 30, TODAY), 2_000)
@@ -60,17 +59,13 @@ async def test_a_job_is_pointed_out_by_its_sources_share_and_counts_are_kept(
         counts = json.dumps({TODAY - 1: 2_000, TODAY - 10: 2_000})
         await queue.remember(Kind.VOLUME, {"a1": counts}, START)
         sources = [SourceFacts("a1", ("",)), SourceFacts("b1", ("", "other"))]
-        told: list[int] = []
-        volumes = Volumes(queue, lambda: sources, now=lambda: START, told=lambda: told.append(1))
+        volumes = Volumes(queue, lambda: sources, now=lambda: START)
         await volumes.recall()
-        facts: JobFacts = job(1, total=20_000)
-        (found,) = volumes.opened(facts)
-        assert (found.source, found.messages) == ("a1", 10_000)
-        assert volumes.opened(job(2, total=20_000, pool="other")) == []
-        await volumes.save()
-        (notice,) = await queue.notices_after(0, 10)
-        assert notice.scope == "job:1"
-        assert notice.detail.startswith("volume: 10,000 messages from a1")
-        assert told == [1]
+        (found,) = volumes.unusual([(20_000, "")])
+        assert found.startswith("10,000 messages from a1 ")
+        assert volumes.unusual([(20_000, "other")]) == []
+        assert volumes.unusual([(1_000, ""), (1_000, "other")]) == []
+        (found,) = volumes.unusual([(1_600, ""), (1_000, "")])  # sets that share their sources
+        assert found.startswith("1,300 messages from a1 ")
     finally:
         await database.close()

@@ -12,8 +12,9 @@ from ekiden.bounce.classes import CLASSES
 from ekiden.control.insight_requests import FailureView, ProviderView
 from ekiden.control.requests import JobView
 from ekiden.queue.memory import Kind
-from ekiden.queue.model import Attempt, Settlement, State
+from ekiden.queue.model import Attempt, Foretold, Settlement, State
 from ekiden.shaping.reactions import Act, Reaction, Scope
+from ekiden.shaping.volume import Jump
 from ekiden.web.admin import meanings
 from ekiden.web.admin.doorkeeper import COOKIE
 from ekiden.web.admin.shown import job_shown, length_of, moment, remedy_key, segments
@@ -274,6 +275,29 @@ async def test_forecasts_are_shown_in_both_languages(tmp_path: Path) -> None:
             assert f"<td>{long}</td>" in page
             assert takes in (await there.client.get(f"/jobs/{soon.id}")).text
             assert long in (await there.client.get(f"/jobs/{never.id}")).text
+
+
+async def test_what_was_said_of_a_job_is_shown_in_both_languages(tmp_path: Path) -> None:
+    forecast = {"words": "started now, 61 % of it is there by 13:00; start by 09:10 to reach 99 %"}
+    jump = Jump("a<1>", 12_000, 2_000.0, 2)
+    told = Foretold(msgspec.json.encode(forecast).decode(), (str(jump),))
+    async with admin_world(tmp_path) as there:
+        await enter(there)
+        job = await there.job("sale", ["a@x.example"], told)
+        await there.job("usual", ["a@x.example"])
+        said = (await there.client.get("/v1/jobs/sale", headers=there.bearer("read"))).json()
+        assert said["verdict"] == forecast["words"]
+        assert said["volume"] == [str(jump)]
+        page = (await there.client.get(f"/jobs/{job.id}?lang=en")).text
+        assert forecast["words"] in page
+        assert "12,000 messages from a&lt;1&gt; in one job are 6.0 times its mean" in page
+        page = (await there.client.get(f"/jobs/{job.id}?lang=ja")).text
+        assert "今開始すると、13:00までに61 %が届きます。" in page
+        assert "1つのジョブでa&lt;1&gt;から12,000通は、30日間の1日平均2,000通の6.0倍です。" in page
+        assert "2日に分ければ" in page
+        usual = (await there.client.get("/jobs/usual?lang=en")).text
+        assert "A jump in volume" not in usual
+        assert "Said when it came in" not in usual
 
 
 async def test_what_replies_hold_back(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from admin_world import NOW, admin_world
 from ekiden.control.insight_requests import ProviderView
+from ekiden.forecast.model import Finish, Forecast
+from ekiden.forecast.words import sentence
 from ekiden.queue.model import Settlement, State
 from ekiden.shaping.reputation import ReputationOptions, Tally, judge
 from ekiden.web.admin.reasons import in_japanese, told, where
@@ -111,6 +113,38 @@ def test_what_reputation_says(tally: Tally) -> None:
     found = judge("source:a", tally, ReputationOptions())
     assert found.reason
     assert in_japanese(found.reason), found.reason
+
+
+@pytest.mark.parametrize("start", [NOW, NOW + 3600])
+@pytest.mark.parametrize(
+    ("by", "end", "latest"),
+    [
+        (None, NOW + 7200, None),
+        (None, None, None),
+        (NOW + 900, NOW + 7200, None),
+        (NOW + 900, NOW + 7200, NOW - 600),
+        (NOW + 900, NOW + 7200, NOW + 60),
+    ],
+)
+def test_what_a_forecast_says(
+    start: float, by: float | None, end: float | None, latest: float | None
+) -> None:
+    whole = Finish(name="*", messages=9, half=end, most=end, end=end, in_time=by and 0.61)
+    forecast = Forecast(
+        job="sale",
+        at=NOW,
+        start=start,
+        deliver_by=by,
+        whole=whole,
+        providers=(),
+        curve=(),
+        latest_start=latest,
+    )
+    said = sentence(forecast)
+    found = in_japanese(said)
+    assert found is not None, said
+    assert not re.search(r"[a-z]{3}", found), found
+    assert in_japanese(f"job sale will be late: {said}") is not None
 
 
 def test_what_is_not_known_is_marked_as_english() -> None:

@@ -73,7 +73,7 @@ class Duties:
         self.warming = Warming(
             queue, scheduler, settings.warmup(config), now=now, provider_of=base.provider_of
         )
-        self.volumes = Volumes(queue, base.source_facts, now=now, told=events.wake)
+        self.volumes = Volumes(queue, base.source_facts, now=now)
         self.reactor = Reactor(
             queue,
             scheduler,
@@ -148,7 +148,6 @@ class Duties:
 
     def job_opened(self, job: JobFacts) -> None:
         """Hear that a job came in."""
-        self.volumes.opened(job)
         self.job_changed(job)
 
     def job_changed(self, job: JobFacts) -> None:

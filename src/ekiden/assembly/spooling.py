@@ -47,10 +47,9 @@ class Spooling:
         self._events = events
         foresight = Foresight(
             estimates,
-            base.queue,
+            duties.volumes.unusual,
             default=lambda: OnLate(base.config.delivery.on_late),
             alert=duties.standings.alert,
-            now=base.now,
         )
         house = House(
             check=self._check,

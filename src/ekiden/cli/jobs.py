@@ -145,6 +145,7 @@ def _ask_and_show(config: ConfigPath, request: "Question[JobView]", *, as_json: 
         "send at": moment(view.send_at or None),
         "deliver by": moment(view.deliver_by),
         "expires": moment(view.expires_at),
+        "verdict on its deadline": view.verdict or "-",
         "forecast": view.forecast or "-",
         "volume": "; ".join(view.volume) or "as usual",
         "recipients": count(view.total),

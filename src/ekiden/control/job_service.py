@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from ekiden.control import requests
 from ekiden.control.views import job_view
 from ekiden.errors import RefusedError
@@ -79,7 +81,7 @@ class JobAnswers:
 
     async def _show(self, request: requests.ShowJob) -> requests.JobView:
         job, *siblings = await self._members(request.job)
-        return self._view(job, siblings, await self._queue.jumps(job.id))
+        return await self._whole(job, siblings)
 
     async def _pause(self, request: requests.PauseJob) -> requests.JobView:
         members = await self._members(request.job)
@@ -136,17 +138,24 @@ class JobAnswers:
         for one in (job, *siblings):
             if self._live:
                 self._live.job_changed(one)
-        return job_view(job, siblings=siblings)
+        return await self._whole(job, siblings)
 
-    def _view(
-        self, job: JobFacts, siblings: Sequence[JobFacts], volume: Sequence[str] = ()
-    ) -> requests.JobView:
+    async def _whole(self, job: JobFacts, siblings: Sequence[JobFacts]) -> requests.JobView:
+        """Return a job with what was said of it when it came in."""
+        found = await self._queue.verdict(job.id)
+        return msgspec.structs.replace(
+            self._view(job, siblings),
+            verdict="" if found is None else found["words"],
+            volume=tuple(await self._queue.jumps(job.id)),
+        )
+
+    def _view(self, job: JobFacts, siblings: Sequence[JobFacts]) -> requests.JobView:
         if not self._live:
-            return job_view(job, volume=volume, siblings=siblings)
+            return job_view(job, siblings=siblings)
         ahead = [self._live.forecast(one.id) for one in (job, *siblings)]
         # The end of a job is that of the last of its siblings; one without an end has none.
         last = max((one for one in ahead if one[0]), key=_end, default=("", None))
-        return job_view(job, last, volume, siblings)
+        return job_view(job, last, siblings)
 
 
 def _end(forecast: tuple[str, float | None]) -> float:

@@ -107,6 +107,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""  # name and version, such as "welcome@3"
     forecast: str = ""  # when it will be done, in words; "" while nothing is known
     ends_at: float | None = None  # when all of it is expected to be final
+    verdict: str = ""  # what was said of its deadline when it came in; "" for one without
     volume: tuple[str, ...] = ()  # how far it departs from what its sources usually send
     sets: tuple[SetView, ...] = ()  # of rows that chose a set of their own
 

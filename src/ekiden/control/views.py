@@ -16,15 +16,13 @@ from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts
 def job_view(
     job: JobFacts,
     forecast: tuple[str, float | None] = ("", None),
-    volume: Sequence[str] = (),
     siblings: Sequence[JobFacts] = (),
 ) -> JobView:
-    """Return a job as commands see it.
+    """Return a job as commands see it, but for what was said of it when it came in.
 
     Args:
         job: Its facts.
         forecast: When it will be done: in words, and the time.
-        volume: How far it departs from what its sources usually send, in words.
         siblings: The jobs of the rows that chose a set of their own.
     """
     members = (job, *siblings)
@@ -53,7 +51,6 @@ def job_view(
         template=job.template,
         forecast=forecast[0],
         ends_at=forecast[1],
-        volume=tuple(volume),
         sets=tuple(_set_view(one) for one in siblings),
     )
 

@@ -1,4 +1,4 @@
-"""What a job with a deadline is told when it comes in: whether it will make it.
+"""What is said of a job when it comes in: whether it makes its deadline, whether it is a jump.
 
 | `on_late` | a job of which less than 99 % would be there in time |
 |---|---|
@@ -6,56 +6,79 @@
 | `warn` | likewise, and the operator is told |
 | `refuse` | goes to `failed/`, with the latest start that would have reached it |
 
-A job that nothing can be said of (no estimate could be made) is sent.
+A job that nothing can be said of (no estimate could be made) is sent. What was said is kept in the
+transaction that opens the job: whoever sees the job sees it, and no crash comes in between.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ekiden.errors import RefusedError
 from ekiden.forecast.estimates import Estimates
 from ekiden.forecast.model import FAR, Forecast, Load
-from ekiden.queue.memory import Kind
-from ekiden.queue.model import JobFacts, NewJob, Priority
-from ekiden.queue.queue import Queue
+from ekiden.queue.model import Foretold, JobFacts, Priority
+from ekiden.spool.house import Draft
 from ekiden.spool.jobspec import OnLate
+
+Part = tuple[int, str]  # messages, and the pool that they leave from
 
 
 class Foresight:
-    """Judges jobs with a deadline.
+    """Judges jobs before they are opened.
 
     Args:
         estimates: Says when they would be done.
-        queue: Keeps the verdicts until the jobs end.
-        default: Returns what happens to jobs that do not say.
+        volume: Says how far a job departs from what its sources usually send.
+        default: Returns what happens to late jobs that do not say.
         alert: Tells the operator: scope, words, job.
-        now: UNIX seconds.
     """
 
     def __init__(
         self,
         estimates: Estimates,
-        queue: Queue,
+        volume: Callable[[Sequence[Part]], Sequence[str]],
         *,
         default: Callable[[], OnLate],
         alert: Callable[[str, str, int | None], None],
-        now: Callable[[], float],
     ) -> None:
         self._estimates = estimates
-        self._queue = queue
+        self._volume = volume
         self._default = default
         self._alert = alert
-        self._now = now
 
-    async def foresee(
-        self, job: NewJob, on_late: OnLate | None, lanes: Mapping[str, int]
-    ) -> Forecast | None:
-        """Return what is to be expected of a job with a deadline; None of any other.
+    async def foresee(self, drafts: Sequence[Draft]) -> Foretold:
+        """Return what is to be said of a job and its siblings.
 
         Raises:
             RefusedError: It would be late, and is not to be sent then.
         """
+        volume = tuple(self._volume([(sum(one.lanes.values()), one.job.pool) for one in drafts]))
+        alerts = [f"volume: {words}" for words in volume]
+        verdicts = [await self._verdict(one) for one in drafts]
+        said = [one for one in verdicts if one is not None]
+        worst = min(said, key=lambda one: one.whole.in_time or 0.0, default=None)
+        if worst is None:
+            return Foretold(volume=volume, alerts=tuple(alerts))
+        on_late = drafts[0].on_late or self._default()
+        if worst.late and on_late is OnLate.REFUSE:
+            raise RefusedError(
+                f"It would be late: {worst.words}.",
+                where="deliver_by",
+                remedy='start it earlier, set a later deliver_by, or on_late = "send"',
+            )
+        if worst.late and on_late is OnLate.WARN:
+            alerts.append(f"job {worst.job} will be late: {worst.words}")
+        return Foretold(msgspec.json.encode(worst).decode(), volume, tuple(alerts))
+
+    def opened(self, job: JobFacts, told: Foretold) -> None:
+        """Tell the operator what there is to tell of a job that was opened."""
+        for words in told.alerts:
+            self._alert(f"job:{job.id}", words, job.id)
+
+    async def _verdict(self, draft: Draft) -> Forecast | None:
+        """Return what is to be expected of a job with a deadline; None of any other."""
+        job = draft.job
         if job.deliver_by is None:
             return None
         load = Load(
@@ -68,20 +91,6 @@ class Foresight:
             expires_at=FAR,
             deliver_by=job.deliver_by,
             pace=job.pace,
-            lanes=dict(lanes),
+            lanes=dict(draft.lanes),
         )
-        found = await self._estimates.ask(load, search=True)
-        if found is not None and found.late and (on_late or self._default()) is OnLate.REFUSE:
-            raise RefusedError(
-                f"It would be late: {found.words}.",
-                where="deliver_by",
-                remedy='start it earlier, set a later deliver_by, or on_late = "send"',
-            )
-        return found
-
-    async def note(self, job: JobFacts, on_late: OnLate | None, found: Forecast) -> None:
-        """Keep the verdict of a job that was taken, and tell the operator of a late one."""
-        text = msgspec.json.encode(found).decode()
-        await self._queue.remember(Kind.FORECAST, {str(job.id): text}, self._now())
-        if found.late and (on_late or self._default()) is OnLate.WARN:
-            self._alert(f"job:{job.id}", f"job {job.name} will be late: {found.words}", job.id)
+        return await self._estimates.ask(load, search=True)

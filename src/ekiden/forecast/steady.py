@@ -26,7 +26,7 @@ def unusual(
     """
     sources = [one.name for one in settings.source_facts(config) if pool in one.pools]
     counts = {name: msgspec.json.decode(text, type=dict[int, int]) for name, text in kept.items()}
-    return tuple(str(one) for one in jumps(messages, sources, counts, day_of(now)))
+    return tuple(str(one) for one in jumps([(messages, sources)], counts, day_of(now)))
 
 
 def known(kept: Mapping[str, str], now: float) -> bool:

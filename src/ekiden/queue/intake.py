@@ -22,7 +22,8 @@ from msgspec.structs import replace
 
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.engaged import EngagedFirst, in_order
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob, RefusedRow, State
+from ekiden.queue.memory import keep_foretold
+from ekiden.queue.model import Foretold, JobFacts, NewDelivery, NewJob, RefusedRow, State
 from ekiden.queue.part import Part, QueueOptions, end_rows, select_jobs, sql
 from ekiden.queue.rows import job_facts, ms, optional_ms
 from ekiden.queue.seen import Seen
@@ -32,6 +33,7 @@ from ekiden.store.erased import erased_among
 from ekiden.store.transaction import Tx, pack
 
 _NOBODY: Final[Mapping[str, str]] = {}  # nobody of a batch is suppressed
+_NOTHING: Final = Foretold()  # nothing was said of a job
 
 Rows = Sequence[NewDelivery] | Sheaf
 
@@ -123,7 +125,13 @@ class Intake(Part):
         return count
 
     async def open_job(
-        self, job_id: int, now: float, *, refused: int, told: Sequence[RefusedRow] = ()
+        self,
+        job_id: int,
+        now: float,
+        *,
+        refused: int,
+        told: Sequence[RefusedRow] = (),
+        foretold: Foretold = _NOTHING,
     ) -> JobFacts:
         """The commit point: from here on the job, with its siblings, is mail to be sent.
 
@@ -132,6 +140,7 @@ class Intake(Part):
             now: UNIX seconds.
             refused: Rows that intake refused.
             told: Those of them that become events.
+            foretold: What was said of it.
 
         Raises:
             RefusedError: The job is not being received.
@@ -139,6 +148,7 @@ class Intake(Part):
 
         def op(tx: Tx) -> tuple[JobFacts, int | None]:
             _tell(tx, job_id, now, told)
+            keep_foretold(tx, job_id, foretold, now)
             return _open(tx, job_id, now, refused)
 
         facts, earliest = await self._db.write(op)
@@ -174,6 +184,8 @@ class Intake(Part):
         now: float,
         suppressed: Mapping[str, str] = _NOBODY,
         told: Sequence[RefusedRow] = (),
+        *,
+        foretold: Foretold = _NOTHING,
     ) -> JobFacts:
         """Add and open a small job in one transaction.
 
@@ -183,6 +195,7 @@ class Intake(Part):
             now: UNIX seconds.
             suppressed: What `sift` said of them.
             told: Refused rows that become events.
+            foretold: What was said of it.
 
         Raises:
             RefusedError: A job with this identity is in the queue.
@@ -194,6 +207,7 @@ class Intake(Part):
             order = EngagedFirst.of(job)
             _, ending = in_order(tx, order, lambda: _insert(tx, job_id, sheaf, Seen(), suppressed))
             _tell(tx, job_id, now, told)
+            keep_foretold(tx, job_id, foretold, now)
             facts, earliest = _open(tx, job_id, now, job.refused)
             return (_end_sifted(job_id, ending, now, tx) if ending else facts), earliest
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ekiden.queue.model import Foretold
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms
 from ekiden.store.transaction import Tx, pack
@@ -56,15 +57,7 @@ class Memory(Part):
             states: JSON by name.
             now: UNIX seconds.
         """
-        rows = pack(list(states.items()))
-        limit = FORGOTTEN.get(kind)
-
-        def op(tx: Tx) -> None:
-            tx.execute(sql("remember"), (kind, rows, ms(now)))
-            if limit is not None:
-                tx.execute(sql("forget_memory"), (kind, ms(now - limit)))
-
-        await self._db.write(op, rows=len(states))
+        await self._db.write(lambda tx: keep(tx, kind, states, now), rows=len(states))
 
     async def unremember(self, kind: Kind, names: Sequence[str]) -> None:
         """Drop what was kept under some names."""
@@ -90,6 +83,23 @@ class Memory(Part):
         """Return the bounces and complaints that ever came later, by road."""
         rows = await self.remembered(Kind.CAME_BACK)
         return {road: _pair(counts) for road, counts in rows.items()}
+
+
+def keep(tx: Tx, kind: Kind, states: Mapping[str, str], now: float) -> None:
+    """Keep states inside a transaction, as `Memory.remember` does."""
+    tx.execute(sql("remember"), (kind, pack(list(states.items())), ms(now)))
+    limit = FORGOTTEN.get(kind)
+    if limit is not None:
+        tx.execute(sql("forget_memory"), (kind, ms(now - limit)))
+
+
+def keep_foretold(tx: Tx, job_id: int, told: Foretold, now: float) -> None:
+    """Keep what was said of a job, inside the transaction that opens it."""
+    if told.forecast:
+        keep(tx, Kind.FORECAST, {str(job_id): told.forecast}, now)
+    if told.volume:
+        volume = msgspec.json.encode(told.volume).decode()
+        keep(tx, Kind.JUMP, {str(job_id): volume}, now)
 
 
 def count_road(tx: Tx, road: str, bounced: int, complained: int, now: int) -> None:

@@ -177,6 +177,21 @@ class RefusedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Foretold:
+    """What was said of a job before it was opened, kept with it from then on.
+
+    Args:
+        forecast: What is to be expected of a job with a deadline, as JSON; "" for nothing.
+        volume: How far it departs from what its sources usually send, in words.
+        alerts: What the operator is told when it is opened.
+    """
+
+    forecast: str = ""
+    volume: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class JobFacts:
     """What the scheduler and the sessions need to know of a job.
 

@@ -6,6 +6,7 @@ spikes", support.google.com/mail/answer/81126). So a jump is pointed out before 
 is held back for it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -78,16 +79,21 @@ def jump(source: str, messages: int, counts: Mapping[int, int], today: int) -> J
 
 
 def jumps(
-    messages: int, sources: Sequence[str], counts: Mapping[str, Mapping[int, int]], today: int
+    parts: Sequence[tuple[int, Sequence[str]]],
+    counts: Mapping[str, Mapping[int, int]],
+    today: int,
 ) -> list[Jump]:
     """Return how far a job departs from what each of its sources usually sends.
 
     Args:
-        messages: Of the whole job; its sources share them evenly.
-        sources: Those of its pool.
+        parts: Its messages, and the sources of their pool, which share them evenly; a job whose
+            rows chose configuration sets has a part for each.
         counts: What each source sent by day.
         today: The present day.
     """
-    share = messages // max(1, len(sources))
-    found = [jump(name, share, counts.get(name, {}), today) for name in sources]
+    shares: Counter[str] = Counter()
+    for messages, sources in parts:
+        for name in sources:
+            shares[name] += messages // len(sources)
+    found = [jump(name, share, counts.get(name, {}), today) for name, share in shares.items()]
     return [one for one in found if one is not None]

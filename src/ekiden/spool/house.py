@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ekiden.errors import EkidenError
-from ekiden.queue.model import JobFacts, NewDelivery, NewJob
+from ekiden.queue.model import Foretold, JobFacts, NewDelivery, NewJob
 from ekiden.spool.content import no_templates
 from ekiden.spool.jobspec import JobSpec, OnLate
 from ekiden.templates.model import StoredTemplate
@@ -29,14 +29,29 @@ async def _judge_none(job: NewJob, rows: Sequence[NewDelivery]) -> None:
     """The judgement of an installation that takes every content."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A job that has come in whole and is not open yet.
+
+    Args:
+        job: What the queue was given.
+        on_late: What is to happen if it would be late; None for what the house says.
+        lanes: Messages that are to be sent, by destination.
+    """
+
+    job: NewJob
+    on_late: OnLate | None
+    lanes: Mapping[str, int]
+
+
 class Foresees(Protocol):
-    """Says of a job with a deadline whether it will make it; `forecast.foresight` does."""
+    """Says what is to be expected of a job before it is opened; `forecast.foresight` does."""
 
-    async def foresee(self, job: NewJob, on_late: OnLate | None, lanes: Mapping[str, int]) -> Any:
-        """Return a verdict, None for a job without a deadline; raise `EkidenError` to refuse it."""
+    async def foresee(self, drafts: Sequence[Draft]) -> Foretold:
+        """Return what is to be said of a job and its siblings; raise `EkidenError` to refuse it."""
 
-    async def note(self, job: JobFacts, on_late: OnLate | None, found: Any) -> None:
-        """Keep the verdict of a job that was taken."""
+    def opened(self, job: JobFacts, told: Foretold) -> None:
+        """Hear that the job was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class House:
             it (an unverified sender).
         find: Finds a stored template by `name` or `name@3`; raises `EkidenError` if there is none.
         judge: Raises `EkidenError` to refuse a job for its content; it is given the first rows.
-        foresight: Says whether jobs with a deadline will make it.
+        foresight: Says what is to be expected of a job before it is opened.
         opened: Is told of every accepted job.
         refused: Is told of every entry that is refused: its name and why.
     """

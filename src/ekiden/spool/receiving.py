@@ -15,22 +15,30 @@ import asyncio
 import errno
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, zip_longest
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.queue.model import JobFacts, JobState, NewDelivery, NewJob, RefusedRow, State
+from ekiden.queue.model import (
+    Foretold,
+    JobFacts,
+    JobState,
+    NewDelivery,
+    NewJob,
+    RefusedRow,
+    State,
+)
 from ekiden.queue.sheaf import Sheaf, sheaf_of
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules
-from ekiden.spool.house import House
+from ekiden.spool.house import Draft, House
 from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
@@ -67,7 +75,13 @@ class JobQueue(Protocol):
         """Add a batch to it, of which some will not be mailed."""
 
     async def open_job(
-        self, job_id: int, now: float, *, refused: int, told: Sequence[RefusedRow] = ()
+        self,
+        job_id: int,
+        now: float,
+        *,
+        refused: int,
+        told: Sequence[RefusedRow] = (),
+        foretold: Foretold = ...,
     ) -> JobFacts:
         """Accept it and its siblings: the commit point."""
 
@@ -81,6 +95,8 @@ class JobQueue(Protocol):
         now: float,
         suppressed: Mapping[str, str],
         told: Sequence[RefusedRow] = (),
+        *,
+        foretold: Foretold = ...,
     ) -> JobFacts:
         """Add and open a small job in one transaction."""
 
@@ -232,11 +248,14 @@ class Receiver:
             _some(window, log, name)
             ((_, batch),) = window
             suppressed = await self._sift(job, batch, log)
-            verdict = await self._foreseen(job, loaded.spec, rows.lanes)
+            lanes = rows.lanes - _destinations(suppressed)
+            foretold = await self._foreseen([Draft(job, loaded.spec.on_late, lanes)])
             await _to_the_end(partial(_seal, loaded, log))
             job = replace(job, refused=log.count)
-            facts = await self._queue.submit_job(job, batch, now, suppressed, log.events())
-            await self._note(facts, loaded.spec, verdict)
+            facts = await self._queue.submit_job(
+                job, batch, now, suppressed, log.events(), foretold=foretold
+            )
+            self._told(facts, foretold)
             return facts
         head = Member(await self._queue.add_job(job), job, loaded.spec)
         family = Family(
@@ -250,30 +269,32 @@ class Receiver:
             await self._pour(family, window, rows, log)
             if not any(member.lanes for member in family.members):
                 _some([], log, name)
-            verdicts = [
-                await self._foreseen(one.job, one.spec, one.lanes) for one in family.members
-            ]
+            foretold = await self._foreseen(
+                [Draft(one.job, one.spec.on_late, one.lanes) for one in family.members]
+            )
             await _to_the_end(partial(_seal, loaded, log))
             facts = await self._queue.open_job(
-                head.id, self._clock(), refused=log.count, told=log.events()
+                head.id,
+                self._clock(),
+                refused=log.count,
+                told=log.events(),
+                foretold=foretold,
             )
         except Exception:
             await self._queue.abandon_job(head.id)
             raise
-        siblings = await self._queue.siblings(head.id) if facts.siblings else []
-        for one, verdict in zip([facts, *siblings], verdicts, strict=True):
-            await self._note(one, loaded.spec, verdict)
+        self._told(facts, foretold)
         return facts
 
-    async def _foreseen(self, job: NewJob, spec: JobSpec, lanes: Mapping[str, int]) -> Any:
-        """Ask whether a job will make its deadline, before it is opened."""
-        if self._house.foresight is None or job.deliver_by is None or not lanes:
-            return None
-        return await self._house.foresight.foresee(job, spec.on_late, lanes)
+    async def _foreseen(self, drafts: Sequence[Draft]) -> Foretold:
+        """Ask what is to be expected of a job, before it is opened."""
+        if self._house.foresight is None:
+            return Foretold()
+        return await self._house.foresight.foresee([one for one in drafts if one.lanes])
 
-    async def _note(self, facts: JobFacts, spec: JobSpec, verdict: Any) -> None:
-        if self._house.foresight is not None and verdict is not None:
-            await self._house.foresight.note(facts, spec.on_late, verdict)
+    def _told(self, facts: JobFacts, foretold: Foretold) -> None:
+        if self._house.foresight is not None:
+            self._house.foresight.opened(facts, foretold)
 
     async def _sift(self, job: NewJob, rows: Sheaf, log: RefusalLog) -> dict[str, str]:
         """Ask who is suppressed, and say so in the report."""
@@ -316,6 +337,7 @@ class Receiver:
                     continue
                 await self._queue.add_deliveries(member.id, batch, suppressed)
                 member.lanes.update(batch.lanes)
+                member.lanes -= _destinations(suppressed)
         finally:
             looking.cancel()
             await asyncio.wait([looking])
@@ -344,6 +366,11 @@ class Receiver:
 
     async def _move(self, name: str, folder: Folder) -> None:
         await asyncio.to_thread(self._spool.move, name, Folder.CUR, folder, name)
+
+
+def _destinations(addresses: Iterable[str]) -> Counter[str]:
+    """How many of some addresses, in their key form, are at each destination."""
+    return Counter(one.rpartition("@")[2] for one in addresses)
 
 
 async def _to_the_end(step: Callable[[], T]) -> T:

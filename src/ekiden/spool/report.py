@@ -186,8 +186,7 @@ class Reporter:
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        verdicts = [await self._queue.verdict(one.id) for one in (job, *siblings)]
-        foreseen = _forecast(job, _worst(verdicts))
+        foreseen = _forecast(job, await self._queue.verdict(job.id))
         told = {"forecast": foreseen, "volume": await self._queue.jumps(job.id)}
         result = _result(job, siblings, tally, self._clock(), told)
         await asyncio.to_thread(self._finish, temporary, name, job, result)
@@ -255,12 +254,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _worst(verdicts: Iterable[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """What was said of the one that fares worst."""
-    said = [one for one in verdicts if one is not None]
-    return min(said, key=lambda one: float(one["whole"]["in_time"]), default=None)
 
 
 def _result(

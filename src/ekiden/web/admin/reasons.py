@@ -108,9 +108,40 @@ _SENTENCES: Final = _table(
     (r"the last day of the plan \((.+)\) is passed", "計画の最終日（{0}通）を終了"),
     (r"no mail for (\d+) days: the provider has forgotten it", "{0}日間送信がなく、やり直し"),
     (
-        r"(\S+) messages from (.+) in one job are (\S+) times its mean of (\S+) a day over (\d+).+",
-        "1つのジョブで{1}から{0}通は、{4}日間の1日平均{3}通の{2}倍です。受信側が保留や選別をします",
+        (
+            r"(?:volume: )?(\S+) messages from (.+) in one job are (\S+) times its mean of "
+            r"(\S+) a day over (\d+) days: .+; spread over (\d+) days it is no jump"
+        ),
+        (
+            "1つのジョブで{1}から{0}通は、{4}日間の1日平均{3}通の{2}倍です。乗っ取られた送信元に見えるため、"
+            "受信側が保留や選別をします。{5}日に分ければ急増になりません"
+        ),
     ),
+    # --- forecast.words and forecast.foresight ----------------------------------------
+    (r"job (.+) will be late: (.+)", "ジョブ {0} は期限に間に合いません: {1:said}"),
+    (r"started now", "今開始"),
+    (r"started at ([^,]+)", "{0}に開始"),
+    (
+        r"(started [^,]+), it will not be done within two months",
+        "{0:said}しても、2か月以内には完了しません",
+    ),
+    (
+        r"(started [^,]+), half of it is there by (.+) and all of it by (.+)",
+        "{0:said}すると、半分が{1}までに、すべてが{2}までに届きます",
+    ),
+    (
+        r"(started [^,]+), (\S+ %) of it is there by ([^;]+); (.+)",
+        "{0:said}すると、{2}までに{1}が届きます。{3:said}",
+    ),
+    (
+        r"no start of the last week would reach (\S+ %)",
+        "この1週間のいつ開始しても{0}には届きません",
+    ),
+    (
+        r"it had to start by (.+) to reach (\S+ %)",
+        "{1}を届けるには{0}までに開始する必要がありました",
+    ),
+    (r"start by (.+) to reach (\S+ %)", "{1}を届けるには{0}までに開始してください"),
     (r"(\d+) sessions are open(?:, which is the most)?", "接続{0}本を使用中（上限）"),
 )
 _WHERE: Final = _table(
