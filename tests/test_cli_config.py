@@ -172,13 +172,21 @@ def test_lint_of_shaping(ekiden: Run, tmp_path: Path) -> None:
         pattern = "*.example"
         [[limits.destination]]
         pattern = "a.example"
+        [[warmup.source]]
+        source = "*"
+        provider = "hotmial"
+        plan = "sendgrid"
+        [[hours.provider]]
+        provider = "gmial"
         """,
         encoding="utf-8",
     )
     result = ekiden("shaping", "lint")
     assert result.code == 1
     assert result.rows == [
-        ["limits.destination", '"a.example" never decides: "*.example" stands before it']
+        ["warmup.source", '"hotmial" never holds: there is no such provider'],
+        ["hours.provider", '"gmial" never holds: there is no such provider'],
+        ["limits.destination", '"a.example" never decides: "*.example" stands before it'],
     ]
 
 

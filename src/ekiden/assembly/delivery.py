@@ -80,6 +80,7 @@ class Delivery:
             settle=self.settler.put,
             blocked=self._blocked,
             heard=self._heard,
+            provider_of=base.provider_of,
         )
         resolver = settings.resolver(config, now)
         parts = Parts(

@@ -61,6 +61,7 @@ class Classifier:
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules: Final = rules.rules
+        self.providers: Final = rules.providers
         self._lists: Final = Lists(rules.lists)
         self._providers: Final = Providers(rules.providers)
         self._made: dict[tuple[str, str, bool], Verdict] = {}

@@ -1,4 +1,6 @@
-"""Rules that never fire: an earlier rule takes the very replies they were written for. Pure."""
+"""Rules that never fire: another decides before them, or they name nobody who is known. Pure."""
+
+from collections.abc import Collection
 
 from ekiden.bounce.classify import Classifier
 from ekiden.bounce.model import ReplyContext
@@ -31,3 +33,19 @@ def never_fire(classifier: Classifier) -> list[tuple[str, str]]:
             why = "matches none of its examples" if first == "code" else f"{first} decides first"
             found.append((rule.spec.name, f"never fires: {why}"))
     return found
+
+
+def unknown_providers(classifier: Classifier, known: Collection[str]) -> list[tuple[str, str]]:
+    """Return (rule, why) for each rule that names a provider which no host or domain tells.
+
+    Args:
+        classifier: The rules, with the providers that the rule files tell by their hosts.
+        known: The names of the profiles.
+    """
+    names = {one.name for one in classifier.providers} | set(known)
+    return [
+        (rule.spec.name, f'names the provider "{name}", which nobody knows')
+        for rule in classifier.rules
+        for name in dict.fromkeys((*rule.spec.providers, rule.spec.provider))
+        if name and name not in names
+    ]

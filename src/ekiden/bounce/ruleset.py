@@ -8,8 +8,9 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
 * `codes`: reply codes by prefix (`"5"`, `"55"`, `"550"`); `enhanced`: status codes, `"X.1.1"` for
   any class, `"5.7.*"` for any detail;
 * `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
-* `providers`: only at these; `provider`: the wording itself tells that it is this one; a hyphen in
-  the name may be written as an underscore;
+* `providers`: only at these; `provider`: the wording itself tells that it is this one. Names are
+  those of the profiles (`shaping/providers.toml`); a hyphen may be written as an underscore, and
+  the names that rules alone once had are still read (`provider_names`);
 * `quotes`: whether the reply quotes an address;
 * `after_data`: the class instead when it is said after RCPT was accepted, without an X.1.X status;
 * `retry_after`: seconds that this provider is known to want.
@@ -77,11 +78,15 @@ class ListSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProviderSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One `[[provider]]` table: the ends of the host names and domains that are its own."""
+    """One `[[provider]]` table: the ends of the host names and domains that are its own.
+
+    `no_profile`: why no profile says what it asks of senders; "" where one does.
+    """
 
     name: str
     hosts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    no_profile: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,11 +118,29 @@ class RuleSet:
 
 
 _OUR_RULES: Final = "ekiden.bounce"
+# What rules called providers before they shared the names of the profiles: operators' own rule
+# files may still say so.
+_FORMER: Final[Mapping[str, tuple[str, ...]]] = {
+    "microsoft": ("outlook", "microsoft365"),
+    "apple": ("icloud",),
+    "sonet": ("so-net",),
+    "rakuten": ("rakuten-mobile",),
+    "gmx-webde": ("gmx",),
+}
+
+
+def provider_names(name: str) -> tuple[str, ...]:
+    """Return what a provider is called everywhere: `yahoo_jp` is `yahoo-jp`, `apple` is `icloud`.
+
+    More than one for a former name that stood for several.
+    """
+    hyphened = name.replace("_", "-")
+    return _FORMER.get(hyphened, (hyphened,))
 
 
 def provider_name(name: str) -> str:
-    """Return a provider's name as it is everywhere: `yahoo_jp` is `yahoo-jp`."""
-    return name.replace("_", "-")
+    """Return the first of `provider_names`."""
+    return provider_names(name)[0]
 
 
 def shipped() -> list[tuple[str, str]]:
@@ -166,7 +189,7 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
                     remedy="give one of them another name",
                 )
             names[spec.name] = where
-            rules.append(_compiled(where, _hyphened(spec)))
+            rules.append(_compiled(where, _named(spec)))
         for guard in parsed.guard:
             place = f"{where}, guard {guard.name}"
             found = _phrases(place, guard.phrases)
@@ -188,8 +211,8 @@ def _parsed(where: str, text: str) -> _File:
         raise ConfigError(f"cannot read the rules: {error}", where=where) from error
 
 
-def _hyphened(spec: RuleSpec) -> RuleSpec:
-    providers = tuple(provider_name(one) for one in spec.providers)
+def _named(spec: RuleSpec) -> RuleSpec:
+    providers = tuple(name for one in spec.providers for name in provider_names(one))
     return msgspec.structs.replace(spec, provider=provider_name(spec.provider), providers=providers)
 
 

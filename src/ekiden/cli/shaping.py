@@ -30,10 +30,16 @@ def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
     from ekiden.cli.options import load_config  # noqa: PLC0415
     from ekiden.engine.capsbook import profiles, reactions  # noqa: PLC0415
     from ekiden.shaping import lint as shaping  # noqa: PLC0415
+    from ekiden.shaping.ramps import OTHER  # noqa: PLC0415
 
     loaded = load_config(config)
+    known = [one.name for one in profiles(loaded)]
     found = [
         *shaping.of_providers(profiles(loaded)),
+        *shaping.of_named(
+            "warmup.source", [it.provider for it in loaded.warmup.sources], [*known, OTHER]
+        ),
+        *shaping.of_named("hours.provider", [it.provider for it in loaded.hours.providers], known),
         *shaping.of_patterns(
             "limits.destination", [it.pattern for it in loaded.limits.destinations]
         ),
@@ -43,7 +49,9 @@ def lint(config: ConfigPath = None, as_json: AsJson = False) -> None:
         *shaping.of_patterns("tls.site", [it.mx for it in loaded.tls.sites]),
     ]
     told = [(one.where, one.what) for one in found]
-    told += rules.never_fire(settings.classifier(loaded))
+    classifier = settings.classifier(loaded)
+    told += rules.never_fire(classifier)
+    told += rules.unknown_providers(classifier, known)
     found = [
         *shaping.of_reactions(reactions(loaded), profiles(loaded)),
         *shaping.of_slow_patterns(reactions(loaded), time.process_time),

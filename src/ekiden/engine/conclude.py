@@ -85,6 +85,7 @@ class Conclusions:
         settle: Takes each settlement on its way to the queue.
         blocked: Hears of each reply that blocks our address or name.
         heard: Hears of each attempt that was not accepted.
+        provider_of: The provider of (MX host, destination); "" leaves it to the rules to tell.
     """
 
     def __init__(
@@ -98,7 +99,9 @@ class Conclusions:
         settle: Callable[[Settlement], None],
         blocked: Callable[[Claimed, Verdict, Journey, str], None] = lambda *_: None,
         heard: Callable[[Claimed, Attempt, Journey], None] = lambda *_: None,
+        provider_of: Callable[[str, str], str] = lambda *_: "",
     ) -> None:
+        self._provider_of = provider_of
         self._classifier = classifier
         self.policy = policy
         self._jobs = jobs
@@ -130,6 +133,7 @@ class Conclusions:
                     mx=journey.host,
                     destination=claimed.destination,
                     recipient=claimed.recipient,
+                    provider=self._provider_of(journey.host, claimed.destination),
                     tls=journey.tls,
                 )
             )

@@ -4,7 +4,7 @@ Lists of patterns are read from the top and the first match decides, so a wide p
 narrow one makes the narrow one dead. Nothing goes wrong loudly then: a limit simply does not hold.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -50,6 +50,19 @@ def of_patterns(where: str, patterns: Sequence[str]) -> Iterator[Dead]:
         first = next((one for one in patterns[:at] if covers(one, pattern)), None)
         if first is not None:
             yield Dead(where, f'"{pattern}" never decides: "{first}" stands before it')
+
+
+def of_named(where: str, patterns: Sequence[str], names: Collection[str]) -> Iterator[Dead]:
+    """Yield the patterns over providers' names that no provider matches.
+
+    Args:
+        where: What the list is called.
+        patterns: As written.
+        names: Of every provider.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            yield Dead(where, f'"{pattern}" never holds: there is no such provider')
 
 
 def of_providers(providers: Providers) -> Iterator[Dead]:
