@@ -143,6 +143,15 @@ def test_much_at_once_and_then_nothing_is_measured_as_both() -> None:
     assert speed.knee == pytest.approx(1.2, rel=0.1), "not the ten a second of the burst"
 
 
+@pytest.mark.parametrize(("rate", "early"), [(1.0, 0.001), (10.0, 0.01), (100.0, 0.02)])
+def test_who_is_slow_is_exact(rate: float, early: float) -> None:
+    """A late timer costs a fast path much and a slow one nothing."""
+    speed = Speed(SpeedOptions())
+    speed.limit(rate, START)
+    speed.spend(START + 10)
+    assert speed.ready_at(START + 10) == pytest.approx(START + 10 + 1 / rate - early, abs=1e-6)
+
+
 def test_it_never_falls_below_the_floor() -> None:
     speed, now = throttled()
     for _ in range(50):

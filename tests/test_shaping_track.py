@@ -38,6 +38,16 @@ def test_a_session_opens_in_time_for_a_place() -> None:
     assert track.free(START, 1.3, 1.0) == START + 3.0
 
 
+def test_who_is_alone_moves_the_row() -> None:
+    """Nobody would use the place that passes while its session opens."""
+    track = Track()
+    track.step(START, 1.0)
+    assert track.free(START, 1.3, 1.0, alone=True) == START + 1.3
+    assert track.free(START, 0.3, 1.0, alone=True) == START + 1.0, "never before its place"
+    track.take(START + 1.3)
+    assert track.free(START, 1.3, 1.0, alone=True) == START + 2.3, "another opens meanwhile"
+
+
 def test_a_place_taken_by_who_came_late_is_still_left_alone() -> None:
     track = Track()
     track.take(START + 0.2)

@@ -299,16 +299,19 @@ class Scheduler:
             path.broke(now, session.begun_at, reason, state.jitter(), alive=session.alive)
         if retry_after is not None:
             path.pause(now + retry_after, reason)
+        path.length.ended(0, now, asked=session.asks, cut=False)
         state.end(session, now)
 
     def session_closed(self, session_id: int, now: float) -> None:
         """Learn that a session has ended, by us or by them; its slot is free again."""
-        session = self._state.sessions[session_id]
-        if session.cut and session.good > 1 and not session.finishing:
-            session.path.cut_short(session.good, now)
-        else:
-            session.path.carried_more(session.good)
-        self._state.end(session, now)
+        state = self._state
+        session = state.sessions[session_id]
+        path, cut = session.path, session.cut and session.good > 1 and not session.finishing
+        carried = session.tried - cut
+        if cut and path.length.cut(carried, now, rate=path.speed.rate):
+            serving.shorten(state, path)
+        path.length.ended(carried, now, asked=session.asks, cut=cut)
+        state.end(session, now)
 
     def settled(
         self,
@@ -356,11 +359,11 @@ class Scheduler:
     def _learn(self, session: Session, lesson: Lesson, at: float, now: float, reason: str) -> None:
         path, jitter = session.path, self._state.jitter
         match lesson:
-            case Lesson.SLOW if not path.expects_end(session.good):
+            case Lesson.SLOW if not session.meets_its_end():
                 path.slow(now, at, reason, jitter())
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())
-            case Lesson.BROKEN if not path.expects_end(session.good):
+            case Lesson.BROKEN if not session.meets_its_end():
                 path.broke(now, at, reason, jitter(), alive=session.alive)
             case _:
                 pass

@@ -223,14 +223,21 @@ class Meter:
         """Return the earliest time that every limit allows one more."""
         return max(limiter.ready_at(now) for limiter in self._every)
 
-    def opens_at(self, now: float, ahead: float) -> float:
+    def opens_at(self, now: float, ahead: float, *, alone: bool) -> float:
         """Return the earliest time for a session whose first message starts `ahead` seconds later.
 
         A limit of ours counts what is handed out. The one that a receiver has counts what reaches
         it, so the rate that was found of it is asked for the time of arrival.
+
+        Args:
+            now: UNIX seconds.
+            ahead: Seconds.
+            alone: Whether there is no other session that starts anything meanwhile.
         """
         return max(
-            limiter.opens_at(now, ahead) if isinstance(limiter, Speed) else limiter.ready_at(now)
+            limiter.opens_at(now, ahead, alone=alone)
+            if isinstance(limiter, Speed)
+            else limiter.ready_at(now)
             for limiter in self._every
         )
 

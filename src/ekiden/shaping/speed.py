@@ -40,7 +40,8 @@ RESPITE: Final = 3.0  # seconds at most for which nothing starts after a refusal
 COST_MOST: Final = 10.0  # refusals: what one question is thought to cost at most
 DROP_MOST: Final = 64.0  # a rate falls at most so far below itself before it is halved
 USED: Final = 0.8  # of what the rate allowed must have been used for it to bind
-BURST: Final = 0.02  # seconds' worth that may start at once: timers are not exact
+EARLY: Final = 0.001  # of a second for each message per second: what a late timer costs,
+EARLY_MOST: Final = 0.02  # seconds at most that one may start before its place
 LATE: Final = 120.0  # seconds after which a receiver that counts by the minute may still object
 SPAN: Final = 4.0  # seconds over which it is measured what is taken, and at least
 SPAN_MESSAGES: Final = 20  # so many messages at a slow rate
@@ -166,13 +167,21 @@ class Speed:
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time that one more may start."""
-        return NEVER if self.rate is None else self._track.next(now, 1.0 / self.rate) - BURST
+        if self.rate is None:
+            return NEVER
+        return self._track.next(now, 1.0 / self.rate) - min(EARLY * self.rate, EARLY_MOST)
 
-    def opens_at(self, now: float, ahead: float) -> float:
-        """Return the earliest time for what takes `ahead` seconds until it starts."""
+    def opens_at(self, now: float, ahead: float, *, alone: bool = False) -> float:
+        """Return the earliest time for what takes `ahead` seconds until it starts.
+
+        Args:
+            now: UNIX seconds.
+            ahead: Seconds.
+            alone: Whether nobody else starts anything meanwhile.
+        """
         if self.rate is None or self.ready_at(now) <= now:
             return now
-        return self._track.free(now, ahead, 1.0 / self.rate) - ahead
+        return self._track.free(now, ahead, 1.0 / self.rate, alone=alone) - ahead
 
     def spend(self, now: float) -> None:
         """Count one start."""

@@ -45,9 +45,18 @@ class Track:
         """Take the place at a time to come."""
         insort(self._taken, at)
 
-    def free(self, now: float, ahead: float, interval: float) -> float:
-        """Return the first place that is free, `ahead` seconds from now or later."""
+    def free(self, now: float, ahead: float, interval: float, *, alone: bool = False) -> float:
+        """Return the first place that is free, `ahead` seconds from now or later.
+
+        Args:
+            now: UNIX seconds.
+            ahead: Seconds.
+            interval: Between two places, in seconds.
+            alone: Whether nobody else is there to use the places before it: then the row moves.
+        """
         place = max(self.next(now, interval), now)
+        if alone and not self._taken:
+            return max(place, now + ahead)
         early = now + ahead - interval * _LATE - place
         if early > 0:
             place += interval * ceil(early / interval)

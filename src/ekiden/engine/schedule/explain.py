@@ -187,7 +187,8 @@ def _hours_closed(state: State, site: Site, rank: int, now: float) -> Reason | N
     closed = state.hours.because(provider, rank, now)
     if closed is not None or rank == 0:
         return closed
-    at = NEVER if site.sessions else state.hours.smoothed(site.name, now)
+    begins = site.begins(now, state.options.park_after)
+    at = state.hours.smoothed(site.name, now) if begins else NEVER
     return (f"bulk to {site} begins a little after the hour", at) if at > now else None
 
 

@@ -137,6 +137,7 @@ class Learned:
         speed: `Speed.state()`.
         opening: Seconds that a session takes to open; 0 while none has.
         each: Seconds from one result of a session to the next; 0 while there is none.
+        length: `Length.state()`.
     """
 
     window: list[float]
@@ -147,6 +148,7 @@ class Learned:
     speed: list[float] = field(default_factory=list)
     opening: float = 0.0
     each: float = 0.0
+    length: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

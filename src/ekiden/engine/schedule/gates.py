@@ -200,7 +200,7 @@ class Scope(Gate):
         if self.connections is not None:
             at = max(at, self.connections.ready_at(now))
         if self.messages is not None:
-            at = max(at, self.messages.opens_at(now, self.ahead))
+            at = max(at, self.messages.opens_at(now, self.ahead, alone=self.staying == 0))
         return at
 
     def connections_at(self, now: float) -> float:

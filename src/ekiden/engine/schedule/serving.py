@@ -7,6 +7,7 @@ from ekiden.engine.schedule.facts import (
     Idle,
 )
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.ways import Path
 from ekiden.engine.schedule.works import Session
 from ekiden.shaping.window import NEVER
 
@@ -33,6 +34,14 @@ def must_finish(state: State, session: Session, now: float) -> str:
     ) and slots.crowded(state, session):
         return "others wait for its slot"
     return ""
+
+
+def shorten(state: State, path: Path) -> None:
+    """Keep the open sessions of a path to the length that its receiver has shown."""
+    limit = path.length.limit
+    for session in state.sessions.values():
+        if session.path is path and not session.asks and limit is not None:
+            session.most = min(session.most, limit)
 
 
 def wait(state: State, session: Session, now: float) -> Idle | Finish | None:

@@ -53,7 +53,7 @@ def _hours(state: State, work: Work, rank: int, now: float) -> float:
     site = work.site
     provider = "" if site.provider is None else site.provider.name
     at = state.hours.opens_at(provider, rank, now)
-    if at <= now and rank == 1 and work.sessions == 0:
+    if at <= now and rank == 1 and site.begins(now, state.options.park_after):
         return state.hours.smoothed(site.name, now)
     return at
 

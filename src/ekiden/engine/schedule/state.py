@@ -288,9 +288,9 @@ class State(Lines):
         )
         if path.own is not None or work.own is not None:
             self._take_own_seat(session, work, path)
-        found = path.messages_per_session(now)
-        if found is not None:
-            session.most = min(session.most, found)
+        session.asks = path.length.ask(now)
+        if path.length.limit is not None and not session.asks:
+            session.most = min(session.most, path.length.limit)
         self.sessions[session.id] = session
         work.sessions += 1
         session.probe = self.suspect(path)
@@ -343,6 +343,7 @@ class State(Lines):
             session.seat.leaving -= 1
         if session.open:
             path.proven -= 1
+            site.served_at = now
         self.probes -= session.probe
         for destination in list(session.destinations):
             self.let_go(session, destination)

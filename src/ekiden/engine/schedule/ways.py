@@ -14,15 +14,13 @@ from typing import Final
 from ekiden.engine.schedule.facts import Learned
 from ekiden.engine.schedule.gates import Gate, Scope
 from ekiden.shaping.caps import NO_CAPS, Caps
+from ekiden.shaping.length import Length
 from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.speed import Speed, SpeedOptions
 from ekiden.shaping.warmup import Ramp
 from ekiden.shaping.window import NEVER, Backoff, Window, WindowOptions
 
 PLACES: Final = 600.0  # seconds over which those who wait for a cold road are spread
-CUTS: Final = 3  # sessions cut short after the same number of messages make it a limit,
-CUT_FOR: Final = 300.0  # for so many seconds at least; then it is asked again,
-CUT_MESSAGES: Final = 600.0  # after so many messages at the rate that was found
 GONE: Final = "gone"  # the owner of the end of a scope that the configuration has no longer
 SPEED: Final = "speed"  # the owner of the rate that a path has found
 
@@ -161,14 +159,12 @@ class Path(Scope):
 
     __slots__ = (
         "_blocking",
-        "_cut",
-        "_cut_until",
-        "_cuts",
         "_failed_at",
         "_failing",
         "_slowing",
         "each",
         "failures",
+        "length",
         "opening",
         "own",
         "proven",
@@ -194,6 +190,7 @@ class Path(Scope):
         self.site = site
         self.window = Window(learning[0])
         self.speed = Speed(learning[1])
+        self.length = Length()
         self._failing, self._slowing, self._blocking = waits
         self.failures = 0  # failed connections in a row; not 0: one probe at a time
         self.refusals = 0  # replies in a row that asked for less though there was one session
@@ -204,33 +201,6 @@ class Path(Scope):
         self.opening = 0.0  # likewise, that a session takes to open
         self.each = 0.0  # likewise, from one result of a session to the next
         self._failed_at = NEVER
-        self._cut, self._cuts = 0, 0  # messages after which sessions were cut short, how often
-        self._cut_until = NEVER
-
-    def messages_per_session(self, now: float) -> int | None:
-        """Return after how many messages the receiver ends sessions, if that has shown."""
-        return self._cut if now < self._cut_until else None
-
-    def cut_short(self, carried: int, now: float) -> None:
-        """Learn that the receiver ended a session of its own accord after so many messages.
-
-        Three times the same number in a row is a limit, for five minutes and 600 messages: asking
-        again costs a refusal or a few.
-        """
-        self._cuts = self._cuts + 1 if carried == self._cut else 1
-        self._cut = carried
-        if self._cuts >= CUTS:
-            rate = self.speed.rate
-            self._cut_until = now + max(CUT_FOR, CUT_MESSAGES / rate if rate else 0.0)
-
-    def expects_end(self, carried: int) -> bool:
-        """Whether a session was cut short before after as many messages as this one carried."""
-        return self._cuts > 0 and carried == self._cut
-
-    def carried_more(self, carried: int) -> None:
-        """Learn that a session went on beyond what others had been cut short after."""
-        if carried > self._cut and self._cuts < CUTS:
-            self._cuts = 0
 
     def limit(self) -> int:
         """Return how many sessions it may have now."""
@@ -356,6 +326,7 @@ class Path(Scope):
             self.speed.state(),
             round(self.opening, 4),
             round(self.each, 4),
+            self.length.state(),
         )
 
     def restore(self, learned: Learned) -> None:
@@ -365,6 +336,7 @@ class Path(Scope):
         self.until, self.reason = learned.until, learned.reason
         self.opening, self.each = learned.opening, learned.each
         self.ahead = self.opening
+        self.length.restore(learned.length)
         self.speed.restore(learned.speed)
         if self.speed.rate is not None:
             self.limit_messages(SPEED, self.speed)

@@ -26,12 +26,22 @@ from ekiden.smtp.outcome import Outcome
 class Site(Receiver):
     """A receiver with the work that waits for it."""
 
-    __slots__ = ("works",)
+    __slots__ = ("served_at", "works")
 
     def __init__(self, name: str, caps: Caps, provider: Scope | None, bulk_turns: int) -> None:
         super().__init__(name, caps, provider, bulk_turns)
         # By pool, and by set where that has caps of its own.
         self.works: dict[str, Work] = {}
+        self.served_at = NEVER  # when its latest session that had opened ended
+
+    def begins(self, now: float, between: float) -> bool:
+        """Whether its mail begins with the next session, and does not only go on.
+
+        Args:
+            now: UNIX seconds.
+            between: Seconds that may lie between two sessions of which the second goes on.
+        """
+        return self.sessions == self.leaving and now - self.served_at > between
 
 
 class Destination(Scope):
@@ -227,6 +237,8 @@ class Session:
     """One SMTP connection, from the decision to open it to its end."""
 
     __slots__ = (
+        "answered",
+        "asks",
         "begun_at",
         "cut",
         "destination",
@@ -276,11 +288,27 @@ class Session:
         self.destinations: dict[Destination, int] = {}  # held, with what is in hand of each
         self.open = False
         self.good = 0  # transactions on it that went well
+        self.asks = False  # it goes on where the receiver has ended sessions before,
+        self.answered = False  # and has been refused there
         self.cut = False  # the latest one did not, so that an end now would be the receiver's
         self.probe = False  # of a path that failed or drags
         self.finishing = ""
         self.idle_until = NEVER
         self.served_at = NEVER  # its latest result, or when it was ready for the first
+
+    @property
+    def tried(self) -> int:
+        """Its transactions that have ended."""
+        return self.taken - self.hand
+
+    def meets_its_end(self) -> bool:
+        """Whether the refusal that it met is about its length: expected, or asked for."""
+        length, carried = self.path.length, self.tried - 1
+        if length.expects(carried):
+            return True
+        beyond = self.asks and length.limit is not None and carried > length.limit
+        answer, self.answered = beyond and not self.answered, self.answered or beyond
+        return answer
 
     @property
     def alive(self) -> bool:

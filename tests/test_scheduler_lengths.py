@@ -1,0 +1,70 @@
+"""Sessions of the length that a receiver shows, on the clock that jumps."""
+
+from itertools import pairwise
+
+import pytest
+
+from ekiden.engine.schedule.facts import SchedulerOptions
+from ekiden.shaping.caps import Caps
+from ekiden.shaping.length import ALIKE
+from limited_world import LimitedWorld, Regime, world_of
+from scheduler_world import START, job
+
+HOUR = 3_600.0
+TOP = START + 800.0  # 14:00:00
+
+
+def sending(regime: Regime) -> LimitedWorld:
+    world = world_of({"mx.example": regime}, SchedulerOptions(caps=Caps(sessions=500)))
+    world.add(job(1), {"mx.example": 100_000})
+    return world
+
+
+def longest(world: LimitedWorld) -> int:
+    """Return the most messages that went out on one session, since `keep_log` is set."""
+    carried: dict[int, int] = {}
+    for _, _, _, session in world.handed:
+        carried[session] = carried.get(session, 0) + 1
+    return max(carried.values())
+
+
+@pytest.mark.parametrize("many", [1, 20])
+def test_a_limit_on_messages_costs_a_few_refusals_however_many_sessions_there_are(
+    many: int,
+) -> None:
+    regime = Regime(sessions=many, per_session=20)
+    world = sending(regime)
+    world.run(HOUR)
+    asked = HOUR / 300
+    assert ALIKE <= regime.no["session"] <= ALIKE + many + asked
+    settled = regime.no["session"]
+    world.run(HOUR)
+    assert regime.no["session"] - settled <= asked, "one session asks for all"
+
+
+def test_a_limit_on_messages_that_is_gone_is_found_out() -> None:
+    regime = Regime(sessions=5, per_session=20)
+    world = sending(regime)
+    world.run(600.0)
+    regime.per_session = 1_000
+    world.keep_log = True
+    world.run(600.0)
+    assert longest(world) > 500
+
+
+def test_who_hangs_up_on_what_is_too_fast_has_no_limit_on_messages() -> None:
+    """Each refusal of a rate ends a session too, after any number of messages."""
+    regime = Regime(rates=((2, 1.0),), hang_up=True, sessions=1)
+    world = sending(regime)
+    world.run(HOUR)
+    world.keep_log = True
+    world.run(HOUR)
+    assert longest(world) > 60
+
+
+def test_the_top_of_the_hour_does_not_part_two_sessions_of_a_site() -> None:
+    regime = Regime(sessions=1, per_session=10)
+    world = sending(regime)
+    world.run(1_000.0)
+    about = [at for at in regime.taken if TOP - 60 < at < TOP + 120]
+    assert max(later - at for at, later in pairwise(about)) < 5.0
