@@ -1,6 +1,8 @@
 """Composing: a job is compiled once, whoever waits; nobody waits for nothing; bounded by room."""
 
 import asyncio
+import threading
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -10,11 +12,12 @@ from ekiden.bounce.identifiers import Identifiers
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signer
 from ekiden.engine.composer import Composed, Composer, Unrenderable
-from ekiden.engine.signing import BATCH, SigningThreads
+from ekiden.engine.signing import BATCH, ENOUGH, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.content import Content, encode
 from ekiden.queue.model import Claimed, JobFacts, JobState, Priority
 
+MAIN = threading.main_thread().name
 NOW = 1_700_000_000.0
 ED = generate("sender.example", "ed", Algorithm.ED25519)
 RSA = generate("sender.example", "rsa", Algorithm.RSA)
@@ -183,3 +186,47 @@ async def test_when_signing_is_the_bottleneck_nothing_is_made_in_advance_of_it()
         assert len(handed_in) == 100
         assert max(inside) <= BATCH
         assert not composer.behind
+
+
+async def test_the_loop_signs_too_while_several_threads_are_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signed_by = spied(monkeypatch, gate := threading.Event())
+    async with SigningThreads(2) as threads:
+        composer = made(Contents(), threads, Signer([RSA]))
+        orders = [composer.compose(claimed(row)) for row in range(100)]
+        for order in orders[ENOUGH * 2 :]:  # the threads stand still
+            await order
+        assert threads.inside == ENOUGH * 2
+        gate.set()
+        for order in orders:
+            message = await order
+            assert isinstance(message, Composed)
+            assert verdicts(message.parts, [RSA]) == [True]
+    assert signed_by == {MAIN: 100 - ENOUGH * 2, "ekiden-sign": ENOUGH * 2}
+
+
+async def test_one_thread_is_not_helped_so_that_the_loop_can_be_kept_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signed_by = spied(monkeypatch, gate := threading.Event())
+    gate.set()
+    async with SigningThreads(1) as threads:
+        await messages(made(Contents(), threads, Signer([RSA])), range(100))
+    assert signed_by == {"ekiden-sign": 100}
+
+
+def spied(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> Counter[str]:
+    """Count who signs; threads wait for the gate first."""
+    signed_by: Counter[str] = Counter()
+    real = Prepared.finish
+
+    def finish(prepared: Prepared) -> bytes:
+        name = threading.current_thread().name
+        if name != MAIN:
+            gate.wait()
+        signed_by[name.rstrip("-0123456789")] += 1
+        return real(prepared)
+
+    monkeypatch.setattr(Prepared, "finish", finish)
+    return signed_by

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,27 @@ async def test_a_group_ends_at_its_row_limit(tmp_path: Path) -> None:
 
     writes = (db.write(partial(committed_when_added, name=name)) for name in "abcde")
     assert await asyncio.gather(*writes) == [0, 0, 2, 2, 4]
+    await db.close()
+
+
+async def test_only_a_group_that_had_company_lets_the_next_one_gather(tmp_path: Path) -> None:
+    rests: list[float] = []
+
+    async def sleep(seconds: float, _real: Any = asyncio.sleep) -> None:
+        rests.append(seconds)
+        await _real(0)
+
+    options = DatabaseOptions(group_seconds=30.0)
+    db = await Database.open(tmp_path / "q.db", options=options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ekiden.store.database.asyncio.sleep", sleep)
+        for name in "abc":  # each waits for the one before: nobody else is there
+            await db.write(partial(add, name=name))
+        assert not rests
+        await asyncio.gather(*(db.write(partial(add, name=name)) for name in "defg"))
+        await db.write(partial(add, name="h"))
+    assert len(rests) == 1
+    assert 0 < rests[0] <= options.group_seconds
     await db.close()
 
 

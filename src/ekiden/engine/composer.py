@@ -1,9 +1,9 @@
 """From a claimed delivery to the signed bytes of its message.
 
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
-rendering on the loop, and its RSA signatures on the threads beside it (Ed25519 is cheaper than the
-way there). Never unsigned by accident: a domain with keys in the configuration is signed with all
-of them or not sent.
+rendering on the loop, and its RSA signatures on the threads beside it, or on the loop too while
+those have enough in hand (Ed25519 is cheaper than the way there). Never unsigned by
+accident: a domain with keys in the configuration is signed with all of them or not sent.
 
 Orders are made in turn, a few milliseconds of them in one turn of the loop, and only while the
 threads have room: what waits is a claimed row, not a finished message. What waits for its job to be
@@ -301,7 +301,7 @@ class Composer:
             order.fill(self._composed(play, claimed, rendered, b""))
             return
         prepared = signer.prepare(rendered.headers, rendered.body_hash(), now)
-        if signer.cheap:
+        if signer.cheap or self._threads.busy:
             order.fill(self._composed(play, claimed, rendered, prepared.finish()))
         else:
             self._threads.submit(prepared, partial(self._signed, order, play, rendered))

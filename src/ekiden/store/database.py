@@ -5,10 +5,12 @@ transaction and returns its value only after COMMIT, which with WAL and `synchro
 after fsync. An operation that raises undoes itself alone (a savepoint); a failing disk undoes the
 whole group, every member of it gets `UnavailableError`, and the next group starts clean.
 
-**Group commit.** There is no timer. While one group is synced, the operations that arrive wait
-together and become the next group: an operation that finds nobody else is committed at once, and
-under load a group grows until 200 rows or 10 ms. That group is the window in which a crash can
-cause a duplicate.
+**Group commit.** While one group is synced, the operations that arrive wait together and become the
+next group: an operation that finds nobody else is committed at once. Under load, which is when a
+group had company, the next one begins `group_seconds` after it at the soonest, and grows until 200
+rows or until it has run as long: each group takes a dozen statements, and the interpreter's lock
+for each, however many rows it has. What waits and what is being synced is the window in which a
+crash can cause a duplicate.
 
 **Checkpoints** run on the writing connection, in the database's thread, each time the log has grown
 by `checkpoint_pages`; they copy that many pages at most and sync once, while the event loop runs on
@@ -51,7 +53,8 @@ class DatabaseOptions:
         cache_mib: Page cache of the writing connection, MiB.
         read_cache_mib: Page cache of the reading connection, MiB.
         group_rows: A group is committed when it has this many rows.
-        group_seconds: Or when it has run for this long.
+        group_seconds: Or when it has run for this long; and under load a group begins so long after
+            the one before.
         checkpoint_pages: Pages (4 KiB) that the log grows by before a checkpoint step.
         max_pages: Refuse to grow beyond this many pages; 0 for no limit.
     """
@@ -295,8 +298,13 @@ class Database:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            for item in await self._writer.run(self._group):
+            began = monotonic()
+            group = await self._writer.run(self._group)
+            for item in group:
                 item.resolve()
+            rest = began + self._options.group_seconds - monotonic()
+            if len(group) > 1 and rest > 0 and not self._closing:
+                await asyncio.sleep(rest)
 
     def _group(self, connection: sqlite3.Connection) -> list[_Pending[Any]]:
         """Run and commit one group; on the database's thread."""
