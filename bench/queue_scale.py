@@ -85,9 +85,9 @@ async def intake(queue: Queue, number: int, destinations: int, columns: int, uid
     return done / (spent + time.perf_counter() - begin)
 
 
-async def drain(queue: Queue, number: int) -> float:
+async def drain(queue: Queue, number: int, now: float = 0.0) -> float:
     """Claim and settle `number` messages as 20 sessions' worth of lanes would; messages/s."""
-    now = time.time() + 1
+    now = now or time.time() + 1
     lanes = await queue.lanes_due(now, (float("-inf"), 0), 20, Priority.BULK)
     cursor = dict.fromkeys((lane.id for lane in lanes), (0.0, 0))
     done = 0
@@ -108,13 +108,14 @@ async def drain(queue: Queue, number: int) -> float:
         for lane, items in windows.items():
             if items:
                 cursor[lane] = (items[-1].due_at, items[-1].id)
-        done += sum(await asyncio.gather(*(one(queue, [w.id for w in items]) for items in found)))
+        done += sum(
+            await asyncio.gather(*(one(queue, [w.id for w in items], now) for items in found))
+        )
     return done / (time.perf_counter() - begin)
 
 
-async def one(queue: Queue, ids: list[int]) -> int:
+async def one(queue: Queue, ids: list[int], now: float) -> int:
     """One session's share: claim, settle in two pieces, a retry among them."""
-    now = time.time()
     claimed = (await queue.claim(ids, random.getrandbits(62) + 1, now)).claimed
     half = len(claimed) // 2
     for part in (claimed[:half], claimed[half:]):
@@ -136,7 +137,7 @@ def settlement(item: Claimed, now: float) -> Settlement:
         rule="",
         outcome="accepted",
     )
-    if item.id % 20 == 0:
+    if item.id % 20 == 0 and item.attempts == 1:
         return Settlement(item, State.READY, due_at=now + 600, attempt=attempt)
     return Settlement(item, State.DELIVERED, attempt=attempt)
 

@@ -51,6 +51,7 @@ class Base:
         identifiers: Marks messages, and knows the marks again.
         provider_of: Names the provider of (MX host, destination); "" if not known.
         now: The engine's clock, UNIX seconds.
+        give_back: Gives room that the database does not need back to the disk.
     """
 
     def __init__(self, config: Config, path: Path | None, database: Database) -> None:
@@ -62,6 +63,7 @@ class Base:
         self.identifiers = settings.identifiers(config)
         self.provider_of = settings.provider_of(config)
         self.database = database.path
+        self.give_back = database.give_back
         self.queue = Queue(database, settings.queue(config))
         self.suppressions = Suppressions(database)
         self.contacts = Contacts(database)

@@ -92,6 +92,7 @@ class Duties:
             save=self.keeper.save,
             sweep=partial(sweep, spool),
             forget=base.contacts.drop_old_consents,
+            give_back=base.give_back,
         )
         self.watch = Watch(lambda: base.config, now=now, tell=events.alert)
         delivery.listeners.append(self)

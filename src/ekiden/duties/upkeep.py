@@ -1,7 +1,9 @@
 """What the daemon does beside sending: expiring, folding, sweeping, remembering, keeping time.
 
 One loop, half a second apart, on the event loop but never long on it: each step is a bounded piece
-of work in the database or a thread. Jobs are ended by `spool.report`, when their answer is written.
+of work in the database or a thread. What comes in pieces has its turn in every round for as long as
+it finds something, and rests when it does not. Jobs are ended by `spool.report`, when their answer
+is written.
 """
 
 import asyncio
@@ -18,8 +20,9 @@ from ekiden.queue.queue import Queue
 _log = structlog.get_logger()
 
 INTERVAL: Final = 0.5  # seconds between rounds
-_FOLD_EVERY: Final = 60.0  # seconds between foldings when the last one found nothing more
+_FOLD_EVERY: Final = 60.0  # seconds between looks for what is old when the last one found nothing
 _SPENT_EVERY: Final = 300.0  # seconds between looks at jobs whose end was put off
+_SAVE_EVERY: Final = 60.0
 _CLOCK_EVERY: Final = 5.0
 _SWEEP_EVERY: Final = 3600.0
 
@@ -37,6 +40,28 @@ class UpkeepOptions:
     keep_answers: float
 
 
+class _Pieces:
+    """Work that is done a piece at a time.
+
+    Args:
+        work: Does a piece; takes the time, says how much that was.
+        every: Seconds until it is tried again when there was nothing.
+    """
+
+    def __init__(self, work: Callable[[float], Awaitable[int]], every: float) -> None:
+        self._work = work
+        self._every = every
+        self._at = 0.0
+
+    async def once(self, now: float) -> int:
+        """Do a piece if it is time; return how much that was."""
+        if now < self._at:
+            return 0
+        done = await self._work(now)
+        self._at = now + (0.0 if done else self._every)
+        return done
+
+
 class Upkeep:
     """Runs the rounds.
 
@@ -49,6 +74,8 @@ class Upkeep:
         sweep: Removes old answers from the spool; takes the time before which they are old.
         forget: Deletes one piece of the records of consent that were kept long enough; takes the
             time, says how many.
+        give_back: Gives one step's worth of the database's free room back to the disk; says how
+            much it was.
     """
 
     def __init__(
@@ -61,6 +88,7 @@ class Upkeep:
         save: Callable[[], Awaitable[None]],
         sweep: Callable[[float], int],
         forget: Callable[[float], Awaitable[int]],
+        give_back: Callable[[], Awaitable[int]],
     ) -> None:
         self._queue = queue
         self._clock = clock
@@ -68,11 +96,16 @@ class Upkeep:
         self._due = due
         self._save = save
         self._sweep = sweep
-        self._forget = forget
-        self._spent_at = 0.0
+        self._fold = _Pieces(lambda now: queue.fold(now, options.keep), _FOLD_EVERY)
+        self._others = (
+            _Pieces(queue.expire_spent, _SPENT_EVERY),
+            _Pieces(queue.forget_reports, _FOLD_EVERY),
+            _Pieces(lambda now: queue.forget_reactions(now - options.keep), _FOLD_EVERY),
+            _Pieces(forget, _SWEEP_EVERY),
+        )
+        self._room = _Pieces(lambda _: give_back(), _FOLD_EVERY)
+        self._save_at = 0.0
         self._sweep_at = 0.0
-        self._forget_at = 0.0
-        self._fold_at = 0.0
         self._clock_at = 0.0
         self._trouble = False
 
@@ -94,18 +127,14 @@ class Upkeep:
         await self._queue.finish_cancels(now)
         if await self._queue.expire_due(now):
             self._due()
-        if now >= self._spent_at:
-            spent = await self._queue.expire_spent(now)
-            self._spent_at = now + (0.0 if spent else _SPENT_EVERY)
-        if now >= self._fold_at:
-            folded = await self._queue.fold(now, self._options.keep)
-            self._fold_at = now + (0.0 if folded else _FOLD_EVERY)
+        for pieces in self._others:
+            await pieces.once(now)
+        # Pages that would be moved to give back room may be freed by the next piece of folding.
+        if not await self._fold.once(now):
+            await self._room.once(now)
+        if now >= self._save_at:
+            self._save_at = now + _SAVE_EVERY
             await self._save()
-            await self._queue.forget_reports(now)
-            await self._queue.forget_reactions(now - self._options.keep)
-        if now >= self._forget_at:
-            forgotten = await self._forget(now)
-            self._forget_at = now + (0.0 if forgotten else _SWEEP_EVERY)
         if now >= self._sweep_at and self._options.keep_answers:
             self._sweep_at = now + _SWEEP_EVERY
             await asyncio.to_thread(self._sweep, now - self._options.keep_answers)

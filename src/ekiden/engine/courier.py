@@ -10,18 +10,19 @@ what follows (`decide`). What happens here, in this order, for each delivery:
    lesson to the scheduler.
 
 `hand` holds what is claimed and not concluded; the first few of it have messages, made ahead of the
-wire. When a courier ends for any reason, what is left in its hand is given back untried. The first
-delivery is claimed before dialling, the rest after: a receiver that is down costs one delivery's
-attempt, not a window of them.
+wire. When a courier ends for any reason, what is left in its hand is given back untried; told to
+end, it does so after the transaction on the wire, and at once while it dials. The first delivery is
+claimed before dialling, the rest after: a receiver that is down costs one delivery's attempt, not a
+window of them.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from ekiden.engine.composer import Composed, Unrenderable
 from ekiden.engine.conclude import Concluded, Conclusions, Journey
@@ -119,7 +120,7 @@ class Courier:
         desk: Desk,
         order: Open,
         hosts: Sequence[MxHost],
-        dial: Callable[[MxHost], Awaitable[Session | Rejected | Broke]],
+        dial: Callable[[MxHost], Coroutine[Any, Any, Session | Rejected | Broke]],
         *,
         lookahead: int,
     ) -> None:
@@ -132,7 +133,9 @@ class Courier:
         self._begun = 0  # how many of the hand, from its front, have a message
         self._claiming = 0  # deliveries asked for that the queue has not leased yet
         self._work = asyncio.Event()
-        self._ending = False
+        self._ending = False  # nothing more is asked for
+        self._leaving = False  # nor is what is in the hand sent
+        self._dialling: asyncio.Task[Session | Rejected | Broke] | None = None
         self._told = False  # the scheduler knows that the session is over
         self.session: Session | None = None
         self.host = ""
@@ -147,13 +150,15 @@ class Courier:
         self._work.set()
 
     def end(self) -> None:
-        """Conclude what is on the wire, then quit."""
-        self._ending = True
+        """Conclude what is on the wire, then quit; what is only dialled for was not tried."""
+        self._ending = self._leaving = True
         self._work.set()
+        if self._dialling is not None:
+            self._dialling.cancel()
 
     def cut(self) -> None:
         """Drop the connection now; what is past its final dot is in doubt."""
-        self._ending = True
+        self.end()
         if self.session is not None:
             self.session.abort()
 
@@ -174,7 +179,7 @@ class Courier:
                 return
             if await self._fits():
                 break
-        if not await self._dial():
+        if self._leaving or not await self._dial():
             return
         self._desk.opened(self.id)
         while self.session is not None:
@@ -215,7 +220,9 @@ class Courier:
         while self._hosts:
             host = self._hosts.popleft()
             self.host = host.name
-            opened = await self._dial_host(host)
+            opened = await self._reach(host)
+            if opened is None:
+                return False
             if isinstance(opened, Session):
                 self.session = opened
                 return True
@@ -224,6 +231,19 @@ class Courier:
                 break
         self._fail(outcome)
         return False
+
+    async def _reach(self, host: MxHost) -> Session | Rejected | Broke | None:
+        """Dial one host; None when the courier was told to end meanwhile."""
+        # A task of its own can be given up without giving up the courier's.
+        self._dialling = asyncio.ensure_future(self._dial_host(host))
+        try:
+            return await self._dialling
+        except asyncio.CancelledError:
+            if self._leaving and self._dialling.cancelled():
+                return None
+            raise
+        finally:
+            self._dialling = None
 
     def _try_next_host(self, outcome: Outcome) -> bool:
         if not self._hosts:
@@ -319,7 +339,7 @@ class Courier:
     async def _redial(self) -> bool:
         while self._hosts and not self._ending:
             host = self._hosts.popleft()
-            opened = await self._dial_host(host)
+            opened = await self._reach(host)
             if isinstance(opened, Session):
                 self.host = host.name
                 self.session = opened
@@ -349,7 +369,7 @@ class Courier:
 
     async def _next(self) -> Loaded | None:
         """Return the next delivery; None when the session should end."""
-        while True:
+        while not self._leaving:
             self._work.clear()
             idle_until = self._refill()
             if self._hand:
@@ -359,6 +379,7 @@ class Courier:
                 await self._work.wait()
             elif idle_until is None or not await self._idle(idle_until):
                 return None
+        return None
 
     def _refill(self) -> float | None:
         """Ask for more deliveries; return until when to idle, None to end."""

@@ -6,11 +6,14 @@ has a mark has not passed.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from ekiden.queue.model import AcceptedRow, AttemptRecord
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import attempt_record, ms, seconds
 from ekiden.store.transaction import Tx
+
+_JOB_ROWS: Final = 20  # what the end of a job costs, in rows of a delivery
 
 
 class History(Part):
@@ -50,9 +53,11 @@ class History(Part):
         await self._db.write(lambda tx: tx.execute(sql("set_mark"), (reader, seq)))
 
     async def fold(self, now: float, keep_seconds: float, chunk: int | None = None) -> int:
-        """Delete one piece of the deliveries and history of jobs that ended long ago.
+        """Delete a piece of the deliveries and history of jobs that ended long ago.
 
-        The job, its counts and its identity stay: the same job again is still the same job.
+        The job, its counts and its identity stay: the same job again is still the same job. A job
+        of one message costs more than a row, since it has lanes and content of its own; it is
+        counted as `_JOB_ROWS` rows.
 
         Args:
             now: UNIX seconds.
@@ -64,22 +69,34 @@ class History(Part):
         """
         limit = chunk or self._options.chunk
         before = ms(now - keep_seconds)
-        return await self._db.write(lambda tx: _fold_piece(tx, before, limit, ms(now)), rows=limit)
+        return await self._db.write(lambda tx: _fold(tx, before, limit, ms(now)), rows=limit)
 
 
-def _fold_piece(tx: Tx, before: int, limit: int, now: int) -> int:
-    found = tx.one(sql("foldable"), (before,))
-    if found is None:
-        return 0
-    job_id: int = found[0]
-    piece = tx.one(sql("piece_of_run"), (job_id, limit))
-    if piece is not None:
-        return _fold_rows(tx, piece)
+def _fold(tx: Tx, before: int, limit: int, now: int) -> int:
+    """Fold pieces until they are `limit` rows together; returns how many."""
+    done = 0
+    while done < limit:
+        found = tx.one(sql("foldable"), (before,))
+        if found is None:
+            break
+        job_id: int = found[0]
+        piece = tx.one(sql("piece_of_run"), (job_id, limit - done))
+        if piece is not None:
+            rows = _fold_rows(tx, piece)
+        else:
+            rows = _fold_lanes(tx, job_id, limit - done, now)
+        if not rows:
+            break  # a reader of the outbox has not come so far
+        done += rows
+    return done
+
+
+def _fold_lanes(tx: Tx, job_id: int, limit: int, now: int) -> int:
     lanes = tx.execute(sql("drop_lanes"), (job_id, limit))
-    if lanes == 0:
+    if lanes < limit:
         tx.execute(sql("drop_content"), (job_id,))
         tx.execute(sql("mark_folded"), (job_id, now))
-    return max(lanes, 1)
+    return lanes + _JOB_ROWS
 
 
 def _fold_rows(tx: Tx, piece: Sequence[int]) -> int:

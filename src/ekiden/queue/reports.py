@@ -226,15 +226,18 @@ class Reports(Part):
         return [Notice(id_, seconds(at), *rest) for id_, at, *rest in found]
 
     async def forget_reports(self, now: float) -> int:
-        """Delete one piece of what can never count again; returns how many reports that were."""
+        """Delete one piece of what can never count again; returns how many rows that were."""
         limit = self._options.chunk
         # A soft report still counts for its address when its identifier has expired.
         span = ms(now) - round(self._options.soft_bounce_days * _DAY_MS * _SPANS)
 
         def op(tx: Tx) -> int:
-            tx.execute(sql("drop_notices"), (ms(now - _KEEP_NOTICES),))
-            tx.execute(sql("drop_old_tallies"), (ms(now - _KEEP_NOTICES),))
-            return tx.execute(sql("drop_reports"), (span, limit))
+            old = ms(now - _KEEP_NOTICES)
+            return (
+                tx.execute(sql("drop_notices"), (old, limit))
+                + tx.execute(sql("drop_old_tallies"), (old, limit))
+                + tx.execute(sql("drop_reports"), (span, limit))
+            )
 
         return await self._db.write(op, rows=limit)
 

@@ -53,8 +53,10 @@ SELECT json_group_array(json_array(id, at, scope, job_id, detail, kind, recipien
   SELECT * FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2);
 
 -- name: drop_notices
-DELETE FROM notice WHERE at < ?1 AND id <= coalesce(
-  (SELECT min(seq) FROM mark WHERE reader LIKE '%.notices'), 9223372036854775807);
+-- Of the first ?2, those that are old: they came in order of time, so the others are not.
+DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2) AND at < ?1
+  AND id <= coalesce(
+    (SELECT min(seq) FROM mark WHERE reader LIKE '%.notices'), 9223372036854775807);
 
 -- name: job_of
 SELECT l.job_id FROM delivery d CROSS JOIN lane l ON l.id = d.lane_id WHERE d.id = ?1;

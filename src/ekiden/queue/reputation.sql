@@ -55,7 +55,8 @@ WHERE s.scope = ?1 AND j.state = 'paused'
 DELETE FROM stopped_job WHERE scope = ?1;
 
 -- name: drop_old_tallies
-DELETE FROM reputation WHERE at < ?1 AND standing <> 'stopped' AND scope LIKE 'job:%';
+DELETE FROM reputation WHERE scope IN (SELECT scope FROM reputation
+  WHERE at < ?1 AND standing <> 'stopped' AND scope LIKE 'job:%' LIMIT ?2);
 
 -- name: offer_lanes
 UPDATE lane SET due_at = ?1 WHERE ready > 0 AND due_at > ?1 AND due_at <= ?2;

@@ -14,8 +14,9 @@ crash can cause a duplicate.
 
 **Checkpoints** run on the writing connection, in the database's thread, each time the log has grown
 by `checkpoint_pages`; they copy that many pages at most and sync once, while the event loop runs on
-and readers read. They delay the next group, not the loop. VACUUM is never run: freed pages are used
-again by the next job.
+and readers read. They delay the next group, not the loop. A whole VACUUM is never run: freed pages
+are used again by the next job, and where too many are free `give_back` takes some off the file's
+end, a step at a time between two groups (store/room.py says how many).
 
 **Reads** use a second, read-only connection on its own thread: a report sees a snapshot and never
 stands in the writer's way.
@@ -37,12 +38,14 @@ import msgspec
 from ekiden.errors import ConfigError, EkidenError, UnavailableError
 from ekiden.store.failures import translate
 from ekiden.store.lock import Lock
+from ekiden.store.room import STEP_PAGES, excess
 from ekiden.store.statements import migrations, statements
 from ekiden.store.transaction import Params, Tx
 
 T = TypeVar("T")
 _APPLICATION_ID: Final = 0x454B4944  # "EKID": `file` and people can tell what it is
 _OLDEST_SQLITE: Final = (3, 40, 0)
+_INCREMENTAL: Final = 2  # as PRAGMA auto_vacuum tells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         options = self._options
         for pragma in (
+            "auto_vacuum=INCREMENTAL",  # before the first table; without effect on an old file
             "journal_mode=WAL",
             "synchronous=FULL",
             "busy_timeout=5000",
@@ -276,6 +280,26 @@ class Database:
         rows = await self.read(sql, params)
         return msgspec.json.decode(rows[0][0]) if rows and rows[0][0] is not None else None
 
+    async def give_back(self, most: int = STEP_PAGES) -> int:
+        """Take one step's worth of free pages off the file, if it has too many.
+
+        A file that an earlier version made has no map of its pages and stays as it is: VACUUM it
+        once with the daemon stopped (docs/queue.md).
+
+        Args:
+            most: Pages at most.
+
+        Returns:
+            How many were given back; call again, with a pause, while it is more than 0.
+
+        Raises:
+            UnavailableError: The disk refused; nothing has changed.
+        """
+        if self._closing:
+            return 0
+        given: int = await self._guard(self._writer.run(lambda c: _give_back(c, most)))
+        return given
+
     async def close(self) -> None:
         """Commit what waits, fold the log into the database, release the lock."""
         if self._closing:
@@ -355,3 +379,16 @@ class Database:
             connection.execute("ROLLBACK" if first else "ROLLBACK TO op")
         if not first:
             connection.execute("RELEASE op")
+
+
+def _give_back(connection: sqlite3.Connection, most: int) -> int:
+    mode, pages, free = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("auto_vacuum", "page_count", "freelist_count")
+    )
+    number = min(most, excess(pages, free)) if mode == _INCREMENTAL else 0
+    if number:
+        # A script runs to its end in one go; a statement would be stepped page by page, with the
+        # interpreter lock given back at each.
+        connection.executescript(f"PRAGMA incremental_vacuum({number})")
+    return number
