@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts, SourceFacts
+from ekiden.engine.schedule.facts import FOREVER, SchedulerOptions, SiteFacts, SourceFacts
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
 from limited_world import LimitedWorld, Regime, world_of
 from scheduler_world import job
@@ -158,3 +158,40 @@ def test_a_sets_day_goes_on_over_a_restart() -> None:
     again.scheduler.counting.recall(made.scheduler.counting.all())
     run(again, a="s")
     assert not again.regimes["mx.example"].taken
+
+
+def test_a_site_in_use_changes_its_provider() -> None:
+    """A reload may name a provider for it, or none: its caps hold at once, and none hold after."""
+    made = world(Caps(sessions=4))
+    run(made, 30.0, a="")
+    assert per_second(made) > 5
+    known = SiteFacts("mx.example", "partner", provider_caps=Caps(1, messages=(Rate(1, 1.0),)))
+    assert made.scheduler.roads.provider_of("mx.example") == "other"
+    made.scheduler.belongs("mx.example", "partner", made.now)
+    made.scheduler.resolved("a.example", known, made.now)
+    made.run(5.0)
+    assert per_second(made) == pytest.approx(1.0, abs=0.1)
+    assert made.scheduler.roads.provider_of("mx.example") == "partner"
+    made.scheduler.suspend("partner", FOREVER, "they asked", made.now)
+    made.run(5.0)
+    assert per_second(made) == 0
+    made.scheduler.belongs("mx.example", "", made.now)
+    made.scheduler.resolved("a.example", SiteFacts("mx.example", site_caps=Caps(4)), made.now)
+    made.run(5.0)
+    assert per_second(made) > 5, "what waited at the provider's gate was let through"
+
+
+def test_another_destinations_provider_does_not_touch_the_caps_of_this_one() -> None:
+    """Two domains behind one MX set, one of them a provider's by its name."""
+    made = world_of(
+        {"mx.example": Regime()},
+        SchedulerOptions(),
+        lambda name: SiteFacts(
+            "mx.example",
+            *(("p", Caps(1), NO_CAPS, Caps(2)) if name == "a.example" else ("", Caps(1))),
+        ),
+    )
+    made.add(job(1), {"a.example": 100_000, "b.example": 100_000})
+    made.run(60.0)
+    provider = made.scheduler._state.providers["p"]
+    assert provider.caps == Caps(2)

@@ -49,7 +49,8 @@ class Base:
         config: The configuration in force; a reload replaces it.
         links: Makes the links in mail; None for none. A reload replaces it.
         identifiers: Marks messages, and knows the marks again.
-        provider_of: Names the provider of (MX host, destination); "" if not known.
+        provider_of: Names the provider of (MX host, destination); "" if not known. A reload lets it
+            answer by the new profiles.
         now: The engine's clock, UNIX seconds.
         give_back: Gives room that the database does not need back to the disk.
     """

@@ -27,6 +27,7 @@ from ekiden.engine.dialler import DialOptions
 from ekiden.engine.links import LinkMaker
 from ekiden.engine.resolver import Resolver
 from ekiden.engine.sources import Source
+from ekiden.shaping.providers import Providers
 from ekiden.shaping.reactions import Rule
 
 
@@ -46,6 +47,7 @@ class Fresh:
         resolver: Where mail goes, with the routes' passwords.
         dialling: How sessions are opened.
         sources: The egress sources by name.
+        profiles: The providers.
         caps: The caps of destinations at their sites.
     """
 
@@ -60,6 +62,7 @@ class Fresh:
     resolver: Resolver
     dialling: DialOptions
     sources: Mapping[str, Source]
+    profiles: Providers
     caps: CapsBook
 
 
@@ -76,6 +79,7 @@ def read(path: Path, now: Callable[[], float]) -> Fresh:
     """
     config = load(path)
     settings.lint_options(config)
+    providers = profiles(config)
     return Fresh(
         config=config,
         signer=settings.signers(config),
@@ -88,7 +92,8 @@ def read(path: Path, now: Callable[[], float]) -> Fresh:
         resolver=settings.resolver(config, now),
         dialling=settings.dialling(config),
         sources=settings.sources(config),
-        caps=CapsBook(config, profiles(config)),
+        profiles=providers,
+        caps=CapsBook(config, providers),
     )
 
 
@@ -107,6 +112,7 @@ class Groups:
         """Let every part go on with a new configuration: each of them once, the engine first."""
         config, base, delivery, duties = new.config, self.base, self.delivery, self.duties
         base.config, base.links, base.identifiers = config, new.links, new.identifiers
+        base.provider_of.reconfigure(new.profiles)
         delivery.composer.reconfigure(new.signer, settings.sets(config), new.identifiers, new.links)
         delivery.conclusions.reconfigure(new.classifier, settings.retry_policy(config))
         delivery.dispatcher.reconfigure(

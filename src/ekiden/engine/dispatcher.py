@@ -172,7 +172,9 @@ class Dispatcher:
         for destination, name in self._scheduler.found():
             site = self._sites[name]
             if not site.route:  # where a route leads now, the next look-up says
-                self._know_site(destination, site_facts(destination, site), now)
+                facts = site_facts(destination, site)
+                self._scheduler.belongs(name, facts.provider, now)
+                self._know_site(destination, facts, now)
         self._scheduler.resolve_again(now)
         self.poke()
 

@@ -255,6 +255,10 @@ class Scheduler:
         """Learn where a destination's mail goes; answers a `Resolve`, or renews it."""
         resolving.resolved(self._state, name, facts, now)
 
+    def belongs(self, site: str, provider: str, now: float) -> None:
+        """Learn that a new configuration gives a site to another provider; "" for nobody known."""
+        resolving.belongs(self._state, site, provider, now)
+
     def unresolved(self, name: str, until: float, reason: str, now: float) -> None:
         """Learn that a destination's site cannot be found before `until`; its lanes are parked."""
         resolving.unresolved(self._state, name, until, reason, now)

@@ -1,8 +1,5 @@
 """What reads replies and takes the mail that comes back."""
 
-import functools
-from collections.abc import Callable
-
 from ekiden.bounce.classify import Classifier
 from ekiden.config import Config
 from ekiden.engine.capsbook import profiles
@@ -13,6 +10,7 @@ from ekiden.inbound.listener import server_context
 from ekiden.queue.queue import Queue
 from ekiden.settings.egress import hostname
 from ekiden.settings.signing import identifiers
+from ekiden.shaping.providers import Names
 
 
 def classifier(config: Config) -> Classifier:
@@ -20,16 +18,13 @@ def classifier(config: Config) -> Classifier:
     return Classifier.load(config.bounce.rules)
 
 
-def provider_of(config: Config) -> Callable[[str, str], str]:
-    """Return what names the provider of (MX host, destination); "" for nobody known."""
-    providers = profiles(config)
+def provider_of(config: Config) -> Names:
+    """Return what names the provider of (MX host, destination); "" for nobody known.
 
-    @functools.lru_cache(maxsize=10_000)
-    def name(host: str, destination: str) -> str:
-        found = providers.match(destination, (host,) if host else ())
-        return found.name if found else ""
-
-    return name
+    Raises:
+        ConfigError: A profile of the configuration is none.
+    """
+    return Names(profiles(config))
 
 
 def returned_mail(config: Config, queue: Queue) -> Intake:

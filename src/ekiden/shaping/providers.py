@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -147,6 +148,36 @@ class Providers:
             if all(provider.has_host(host) for host in hosts):
                 return provider
         return None
+
+
+class Names:
+    """Names the provider of (MX host, destination): one answer for all who ask after the fact.
+
+    Args:
+        providers: The profiles.
+    """
+
+    def __init__(self, providers: Providers) -> None:
+        self.reconfigure(providers)
+
+    def reconfigure(self, providers: Providers) -> None:
+        """Take over other profiles: whoever holds this asks them from now on."""
+
+        @lru_cache(maxsize=10_000)
+        def find(host: str, destination: str) -> str:
+            found = providers.match(destination, (host,) if host else ())
+            return found.name if found else ""
+
+        self._find = find
+
+    def __call__(self, host: str, destination: str) -> str:
+        """Return the provider's name, "" for nobody known.
+
+        Args:
+            host: The MX host that answered; "" if none did.
+            destination: The recipient's domain, lower case.
+        """
+        return self._find(host, destination)
 
 
 def _over(base: Provider, own: Provider) -> Provider:

@@ -10,6 +10,7 @@ from ekiden.engine.schedule.facts import (
 )
 from ekiden.engine.schedule.state import State
 from ekiden.engine.schedule.works import Destination, Site
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 
 RESOLVE_AGAIN: Final = 30.0  # the least seconds that an answer serves, whatever its life
@@ -78,9 +79,37 @@ def _raise_caps(state: State, site: Site, facts: SiteFacts, now: float) -> None:
         state.set_caps(site, facts.site_caps)
         state.poke_all(site)
     provider = site.provider
-    if provider is not None and provider.caps != facts.provider_caps:
+    # While mail waits for it a site keeps its provider, whatever another of its destinations says.
+    if provider is None or provider.name != facts.provider:
+        return
+    if provider.caps != facts.provider_caps:
         state.set_caps(provider, facts.provider_caps)
         state.poke(provider, now)
+
+
+def belongs(state: State, name: str, provider: str, now: float) -> None:
+    """Give a site another provider while mail waits for it: a new configuration says so.
+
+    Sessions that are open count where they began, and take nothing more.
+
+    Args:
+        state: The scheduler's.
+        name: The site.
+        provider: Its provider, "" for nobody known.
+        now: UNIX seconds.
+    """
+    site = state.sites.get(name)
+    if site is None or (site.provider.name if site.provider else "") == provider:
+        return
+    before, site.provider = site.provider, state.provider(provider) if provider else None
+    for source in state.sources.values():
+        road = source.roads.get(OTHER if before is None else before.name)
+        if road is not None:
+            state.poke_all(road)
+    if before is not None:
+        state.poke_all(before)
+    state.poke_all(site)
+    state.set_timer(site, now)
 
 
 def unresolved(state: State, name: str, until: float, reason: str, now: float) -> None:

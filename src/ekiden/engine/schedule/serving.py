@@ -9,6 +9,7 @@ from ekiden.engine.schedule.facts import (
 from ekiden.engine.schedule.state import State
 from ekiden.engine.schedule.ways import Path
 from ekiden.engine.schedule.works import Session
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.window import NEVER
 
 
@@ -17,6 +18,9 @@ def must_finish(state: State, session: Session, now: float) -> str:
     path = session.path
     if path.sessions - path.leaving > path.limit():
         return f"the window of {path} is {path.limit()}"
+    provider = session.work.site.provider
+    if session.road.provider != (OTHER if provider is None else provider.name):
+        return f"a new configuration gives {session.work.site.name} to another provider"
     if session.taken >= session.most:
         return f"{session.taken} messages on this connection"
     for scope in session.scopes:
