@@ -10,6 +10,7 @@ from ekiden.cli.output import Column, count, note, print_json, print_table
 
 if TYPE_CHECKING:
     from ekiden.config import Config
+    from ekiden.forecast.drafts import Drafted
     from ekiden.forecast.model import Facts, Forecast, Load
 
 _DNS_SECONDS = 8.0
@@ -54,7 +55,8 @@ def plan(  # noqa: PLR0917 - typer reads options from positions
 
     settings = load_config(config)
     now = time.time()
-    load = _read(settings, job, config, start, now)
+    drafted = _read(settings, job, config, start, now)
+    load = drafted.load
     kept = None if source_state is None else _state(source_state)
     facts = asyncio.run(_facts(settings, load, now, kept, dns=dns))
     if save_state is not None:
@@ -64,9 +66,10 @@ def plan(  # noqa: PLR0917 - typer reads options from positions
         print_json(found)
     else:
         _show(found)
+        _tell_refused(drafted)
 
 
-def _read(config: "Config", path: Path, given: Path | None, start: str, now: float) -> "Load":
+def _read(config: "Config", path: Path, given: Path | None, start: str, now: float) -> "Drafted":
     """Read a job and count its recipients by destination."""
     from ekiden.cli.jobs_at_hand import content_rules  # noqa: PLC0415 - as above
     from ekiden.forecast.drafts import read_load  # noqa: PLC0415
@@ -99,7 +102,9 @@ async def _facts(
     *,
     dns: bool,
 ) -> "Facts":
-    from ekiden import settings as made  # noqa: PLC0415 - as above
+    from collections import Counter  # noqa: PLC0415 - as above
+
+    from ekiden import settings as made  # noqa: PLC0415
     from ekiden.cli.access import access  # noqa: PLC0415
     from ekiden.forecast.gather import gather, look_up  # noqa: PLC0415
     from ekiden.forecast.model import Facts  # noqa: PLC0415
@@ -112,9 +117,9 @@ async def _facts(
     else:
         facts = Facts(now=now)
     if dns:
-        counts = dict(load.lanes)
-        for other in facts.loads:
-            counts |= other.lanes
+        counts: Counter[str] = Counter()
+        for one in (*load.members, *facts.loads):
+            counts.update(one.lanes)
         resolver = made.resolver(settings, lambda: now)
         facts.sites |= await look_up(resolver, counts, facts.sites, _DNS_SECONDS)
     return facts
@@ -131,9 +136,11 @@ def _show(found: "Forecast") -> None:
         Column("messages", number=True),
         *map(Column, ("50 %", "95 %", "all", "in time", "held up by")),
     ]
+    named = [(one.name or "others", one) for one in found.providers]
+    named += [(f"set {one.name or 'default'}", one) for one in found.sets]
     rows = [
         (
-            "all" if one.name == "*" else one.name or "others",
+            name,
             count(one.messages),
             at(one.half),
             at(one.most),
@@ -141,7 +148,7 @@ def _show(found: "Forecast") -> None:
             "-" if one.in_time is None else f"{100 * one.in_time:.0f} %",
             one.binds or "-",
         )
-        for one in (*found.providers, found.whole)
+        for name, one in (*named, ("all", found.whole))
     ]
     print_table(columns, rows, empty="the job has no recipients")
     _draw(found)
@@ -153,6 +160,13 @@ def _show(found: "Forecast") -> None:
             f"{found.assumed:,} destinations were not looked up: they are taken for what their"
             " names say, or for a receiver each"
         )
+
+
+def _tell_refused(drafted: "Drafted") -> None:
+    if drafted.refused:
+        note(f"{drafted.refused:,} rows would be refused, and do not count")
+    for name, reason in drafted.why.items():
+        note(f"rows of set {name}: {reason}")
 
 
 def _draw(found: "Forecast") -> None:

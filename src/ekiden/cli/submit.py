@@ -74,8 +74,12 @@ def _unusual(settings: "Config", paths: list[Path], given: Path | None) -> list[
         return found  # and no job needs to be read
     for place, path in enumerate(paths):
         with suppress(EkidenError, OSError):
-            load = read_load(settings, path, now=now, rules=content_rules(settings, given))
-            found[place] = unusual(settings, load.pool, load.total, kept, now)
+            found[place] = unusual(
+                settings,
+                read_load(settings, path, now=now, rules=content_rules(settings, given)).load,
+                kept,
+                now,
+            )
     return found
 
 

@@ -21,6 +21,7 @@ class WaitingJob(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace | None
     patience: float | None = None
     configuration_set: str = ""
+    head: int = 0  # the job that it is a sibling of
 
 
 class WaitingLane(msgspec.Struct, frozen=True, array_like=True):

@@ -72,4 +72,5 @@ def _waiting(job: JobFacts) -> asked.WaitingJob:
         pace=job.pace,
         patience=job.patience,
         configuration_set=job.configuration_set,
+        head=job.head,
     )

@@ -55,42 +55,45 @@ class Foresight:
         """
         volume = tuple(self._volume([(sum(one.lanes.values()), one.job.pool) for one in drafts]))
         alerts = [f"volume: {words}" for words in volume]
-        verdicts = [await self._verdict(one) for one in drafts]
-        said = [one for one in verdicts if one is not None]
-        worst = min(said, key=lambda one: one.whole.in_time or 0.0, default=None)
-        if worst is None:
+        found = await self._verdict(drafts)
+        if found is None:
             return Foretold(volume=volume, alerts=tuple(alerts))
         on_late = drafts[0].on_late or self._default()
-        if worst.late and on_late is OnLate.REFUSE:
+        if found.late and on_late is OnLate.REFUSE:
             raise RefusedError(
-                f"It would be late: {worst.words}.",
+                f"It would be late: {found.words}.",
                 where="deliver_by",
                 remedy='start it earlier, set a later deliver_by, or on_late = "send"',
             )
-        if worst.late and on_late is OnLate.WARN:
-            alerts.append(f"job {worst.job} will be late: {worst.words}")
-        return Foretold(msgspec.json.encode(worst).decode(), volume, tuple(alerts))
+        if found.late and on_late is OnLate.WARN:
+            alerts.append(f"job {found.job} will be late: {found.words}")
+        return Foretold(msgspec.json.encode(found).decode(), volume, tuple(alerts))
 
     def opened(self, job: JobFacts, told: Foretold) -> None:
         """Tell the operator what there is to tell of a job that was opened."""
         for words in told.alerts:
             self._alert(f"job:{job.id}", words, job.id)
 
-    async def _verdict(self, draft: Draft) -> Forecast | None:
+    async def _verdict(self, drafts: Sequence[Draft]) -> Forecast | None:
         """Return what is to be expected of a job with a deadline; None of any other."""
-        job = draft.job
-        if job.deliver_by is None:
+        loads = [_load(one) for one in drafts]
+        if loads[0].deliver_by is None or not any(one.lanes for one in loads):
             return None
-        load = Load(
-            id=0,
-            name=job.name,
-            bulk=job.priority is Priority.BULK,
-            pool=job.pool,
-            configuration_set=job.configuration_set,
-            send_at=job.send_at,
-            expires_at=FAR,
-            deliver_by=job.deliver_by,
-            pace=job.pace,
-            lanes=dict(draft.lanes),
-        )
-        return await self._estimates.ask(load, search=True)
+        head = msgspec.structs.replace(loads[0], siblings=tuple(loads[1:]))
+        return await self._estimates.ask(head, search=True)
+
+
+def _load(draft: Draft) -> Load:
+    job = draft.job
+    return Load(
+        id=0,
+        name=job.name,
+        bulk=job.priority is Priority.BULK,
+        pool=job.pool,
+        configuration_set=job.configuration_set,
+        send_at=job.send_at,
+        expires_at=FAR,
+        deliver_by=job.deliver_by,
+        pace=job.pace,
+        lanes=dict(draft.lanes),
+    )

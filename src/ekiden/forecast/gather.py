@@ -56,6 +56,7 @@ async def gather(source: Source, now: float) -> Facts:
             pace=job.pace,
             patience=job.patience,
             lanes=lanes[job.id],
+            head=job.head,
         )
         for job in await source.ask(WaitingJobs())
         if job.id in lanes

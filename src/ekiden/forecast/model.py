@@ -28,6 +28,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         configuration_set: Its set.
         patience: As of a job (`queue.model.NewJob`).
         lanes: Messages by destination.
+        head: The number of the job that it is a sibling of; 0 for none.
+        siblings: The loads of the rows that chose a set of their own, of a job that is not in the
+            queue yet; there each has a number.
     """
 
     id: int
@@ -41,11 +44,18 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     pace: Pace | None = None
     patience: float | None = None
     lanes: dict[str, int] = {}
+    head: int = 0
+    siblings: tuple["Load", ...] = ()
+
+    @property
+    def members(self) -> "tuple[Load, ...]":
+        """It, then its siblings."""
+        return (self, *self.siblings)
 
     @property
     def total(self) -> int:
-        """How many messages."""
-        return sum(self.lanes.values())
+        """How many messages, those of its siblings included."""
+        return sum(sum(one.lanes.values()) for one in self.members)
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -81,7 +91,8 @@ class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """When a part of a job is done. Times are UNIX seconds, None: not within the time looked at.
 
     Args:
-        name: A provider, "" for the receivers of nobody known, "*" for all of the job.
+        name: A provider, "" for the receivers of nobody known, "*" for all of the job; of the
+            rows of a configuration set its name, "" for those that chose none.
         messages: How many.
         half: When half of them are there.
         most: When 95 % are.
@@ -109,6 +120,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         deliver_by: Its deadline.
         whole: All of it.
         providers: By provider, the largest first.
+        sets: By configuration set, where rows of the job chose some.
         curve: Messages that are there, by time: the picture.
         latest_start: The latest start with which `reach` of it is there in time; None without a
             deadline, or when no start of the last week does.
@@ -132,8 +144,10 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     coarse: int = 1
     assumed: int = 0
     volume: tuple[str, ...] = ()
+    sets: tuple[Finish, ...] = ()
 
     @property
     def late(self) -> bool:
         """Whether a part of it will not be there in time (one in a hundred is not counted)."""
-        return self.whole.in_time is not None and self.whole.in_time < self.reach
+        found = [one.in_time for one in (self.whole, *self.sets) if one.in_time is not None]
+        return any(share < self.reach for share in found)

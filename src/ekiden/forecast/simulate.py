@@ -8,7 +8,7 @@ and comes back after the retry schedule). Deterministic: shares are spread evenl
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -41,6 +41,9 @@ _INSTANT: Final = 1e-3  # seconds that a look counts at least
 _EVENTS_MOST: Final = 20_000_000  # a bound for what must not happen: a world that never ends
 
 
+Part = tuple[int, str]  # a job's mail to a provider
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """How a path answers, as it was measured.
@@ -61,7 +64,7 @@ class SimLane:
     """A lane of the simulated queue: ids from `first` on, each for `weight` messages."""
 
     facts: LaneFacts
-    provider: str
+    part: Part
     weight: int
     last: int  # messages that its last id stands for
     rows: dict[int, float]  # ready id -> due
@@ -81,17 +84,17 @@ class _Line:
 
 @dataclass(slots=True)
 class Course:
-    """What became of the watched job.
+    """What became of the watched jobs, by job and provider.
 
     Args:
-        arrivals: By provider: (time, messages) of what has become final, in order.
-        held_up: By provider: the reasons that were seen, and for how many seconds.
+        arrivals: (time, messages) of what has become final, in order.
+        held_up: The reasons that were seen, and for how many seconds.
         ended: Whether all of it became final within the time looked at.
         now: The virtual time at the end.
     """
 
-    arrivals: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-    held_up: dict[str, dict[str, float]] = field(default_factory=dict)
+    arrivals: dict[Part, list[tuple[float, int]]] = field(default_factory=dict)
+    held_up: dict[Part, dict[str, float]] = field(default_factory=dict)
     ended: bool = False
     now: float = 0.0
 
@@ -130,11 +133,12 @@ class Simulation:
         self._lines: dict[int, _Line] = {}
         self._tried: Counter[int] = Counter()
         self._deferring: defaultdict[str, float] = defaultdict(float)
-        self._watched = -1
+        self._watched: Collection[int] = ()
+        self._mine: list[SimLane] = []  # lanes of the watched jobs
         self._left = 0
         self._course = Course()
-        self._left_of: Counter[str] = Counter()  # messages of the watched job, by provider
-        self._tail: dict[str, float] = {}
+        self._left_of: Counter[Part] = Counter()  # messages of the watched jobs
+        self._tail: dict[Part, float] = {}
         self._look_at = 0
         self._look_every = 1
         self._looked_at = now
@@ -159,7 +163,7 @@ class Simulation:
             self._next_id += number
             self._lanes[lane_id] = SimLane(
                 LaneFacts(lane_id, job.id, name, job.priority, number, self.now),
-                provider,
+                (job.id, provider),
                 weight,
                 messages - (number - 1) * weight,
                 dict.fromkeys(ids, self.now),
@@ -167,23 +171,23 @@ class Simulation:
             )
             self._offer_at(lane_id, self.now)
 
-    def run(self, watched: int, starts: float, until: float) -> Course:
-        """Run until the watched job is done, or a time has come.
+    def run(self, watched: Collection[int], starts: float, until: float) -> Course:
+        """Run until the watched jobs are done, or a time has come.
 
         Args:
-            watched: A job's number.
+            watched: The numbers of jobs.
             starts: When it is to begin: waiting for that holds nothing up. UNIX seconds.
             until: UNIX seconds.
         """
         self._watched = watched
-        mine = [lane for lane in self._lanes.values() if lane.facts.job_id == watched]
-        self._left = sum(len(lane.rows) for lane in mine)
+        self._mine = [lane for lane in self._lanes.values() if lane.facts.job_id in watched]
+        self._left = sum(len(lane.rows) for lane in self._mine)
         self._look_every = max(1, self._left // _LOOKS)
         self._look_at = self._left
-        for lane in mine:
-            self._course.arrivals.setdefault(lane.provider, [])
-            self._left_of[lane.provider] += lane.weight * (len(lane.rows) - 1) + lane.last
-        self._tail = {name: _TAIL * number for name, number in self._left_of.items()}
+        for lane in self._mine:
+            self._course.arrivals.setdefault(lane.part, [])
+            self._left_of[lane.part] += lane.weight * (len(lane.rows) - 1) + lane.last
+        self._tail = {part: _TAIL * number for part, number in self._left_of.items()}
         self._looked_at = max(self.now, starts)
         for _ in range(_EVENTS_MOST):
             self._pump()
@@ -358,10 +362,11 @@ class Simulation:
     def _sent(self, line: _Line) -> None:
         item = line.items.pop(0)
         lane = self._lanes[item.lane_id]
-        self._deferring[lane.provider] += line.timing.deferred
-        deferred = self._deferring[lane.provider] >= 1.0
+        _, provider = lane.part
+        self._deferring[provider] += line.timing.deferred
+        deferred = self._deferring[provider] >= 1.0
         if deferred:
-            self._deferring[lane.provider] -= 1.0
+            self._deferring[provider] -= 1.0
             self._defer(lane, item)
         lesson = Lesson.DEFERRED if deferred else Lesson.GOOD
         self._scheduler.settled(line.id, item.id, lesson, self.now)
@@ -389,11 +394,11 @@ class Simulation:
     # --- what is watched --------------------------------------------------------------------------
 
     def _final(self, lane: SimLane, item: Item) -> None:
-        if lane.facts.job_id != self._watched:
+        if lane.facts.job_id not in self._watched:
             return
         messages = self._messages(lane, item)
-        self._course.arrivals[lane.provider].append((self.now, messages))
-        self._left_of[lane.provider] -= messages
+        self._course.arrivals[lane.part].append((self.now, messages))
+        self._left_of[lane.part] -= messages
         self._left -= 1
         if self._left <= self._look_at:
             self._look_at = self._left - self._look_every
@@ -409,7 +414,7 @@ class Simulation:
             self._leap, self._leaps = self._leap * 2, 0
 
     def _look(self, until: float) -> None:
-        """Ask of each provider what holds up the largest of what is left.
+        """Ask of each job and provider what holds up the largest of what is left.
 
         Args:
             until: UNIX seconds; what is seen now counts from the last look until then.
@@ -418,16 +423,14 @@ class Simulation:
         if seconds < 0:
             return
         self._looked_at = until
-        largest: dict[str, SimLane] = {}
-        for lane in self._lanes.values():
-            if lane.facts.job_id != self._watched or not lane.rows:
+        largest: dict[Part, SimLane] = {}
+        for lane in self._mine:
+            if not lane.rows or self._left_of[lane.part] <= self._tail[lane.part]:
                 continue
-            if self._left_of[lane.provider] <= self._tail[lane.provider]:
-                continue
-            other = largest.get(lane.provider)
+            other = largest.get(lane.part)
             if other is None or len(lane.rows) > len(other.rows):
-                largest[lane.provider] = lane
-        for provider, lane in largest.items():
+                largest[lane.part] = lane
+        for part, lane in largest.items():
             reason, _ = self._scheduler.why(lane.facts.destination, self.now)
-            seen = self._course.held_up.setdefault(provider, {})
+            seen = self._course.held_up.setdefault(part, {})
             seen[reason] = seen.get(reason, 0.0) + max(seconds, _INSTANT)

@@ -9,24 +9,26 @@ import msgspec
 
 from ekiden import settings
 from ekiden.config import Config
+from ekiden.forecast.model import Load
 from ekiden.shaping.volume import day_of, jumps, mean
 
 
-def unusual(
-    config: Config, pool: str, messages: int, kept: Mapping[str, str], now: float
-) -> tuple[str, ...]:
+def unusual(config: Config, load: Load, kept: Mapping[str, str], now: float) -> tuple[str, ...]:
     """Return what is to be said of a job's volume; () if it is as usual.
 
     Args:
         config: Its sources.
-        pool: The job's.
-        messages: Of the job.
+        load: The job, its siblings with it.
         kept: What each source sent by day, as JSON (`queue.memory.Kind.VOLUME`).
         now: UNIX seconds.
     """
-    sources = [one.name for one in settings.source_facts(config) if pool in one.pools]
+    sources = settings.source_facts(config)
+    parts = [
+        (sum(one.lanes.values()), [it.name for it in sources if one.pool in it.pools])
+        for one in load.members
+    ]
     counts = {name: msgspec.json.decode(text, type=dict[int, int]) for name, text in kept.items()}
-    return tuple(str(one) for one in jumps([(messages, sources)], counts, day_of(now)))
+    return tuple(str(one) for one in jumps(parts, counts, day_of(now)))
 
 
 def known(kept: Mapping[str, str], now: float) -> bool:

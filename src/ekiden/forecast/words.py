@@ -27,13 +27,21 @@ def sentence(forecast: Forecast) -> str:
         return f"started {start}, half of it is there by {half} and all of it by {end}"
     deadline = clock(forecast.deliver_by, near)
     share = _percent(whole.in_time)
-    told = f"started {start}, {share} of it is there by {deadline}"
+    told = f"started {start}, {share} of it is there by {deadline}{_last(forecast)}"
     if forecast.latest_start is None:
         return f"{told}; no start of the last week would reach {_percent(forecast.reach)}"
     latest = clock(forecast.latest_start, near)
     if forecast.latest_start < near - 1:
         return f"{told}; it had to start by {latest} to reach {_percent(forecast.reach)}"
     return f"{told}; start by {latest} to reach {_percent(forecast.reach)}"
+
+
+def _last(forecast: Forecast) -> str:
+    """Return what is to be said of the set that fares worst, where it is late."""
+    worst = min(forecast.sets, key=lambda one: one.in_time or 0.0, default=None)
+    if worst is None or worst.in_time is None or worst.in_time >= forecast.reach:
+        return ""
+    return f" ({_percent(worst.in_time)} of set {worst.name or 'default'})"
 
 
 def _percent(share: float) -> str:

@@ -290,7 +290,7 @@ class Receiver:
         """Ask what is to be expected of a job, before it is opened."""
         if self._house.foresight is None:
             return Foretold()
-        return await self._house.foresight.foresee([one for one in drafts if one.lanes])
+        return await self._house.foresight.foresee(drafts)
 
     def _told(self, facts: JobFacts, foretold: Foretold) -> None:
         if self._house.foresight is not None:

@@ -130,7 +130,11 @@ _SENTENCES: Final = _table(
         "{0:said}すると、半分が{1}までに、すべてが{2}までに届きます",
     ),
     (
-        r"(started [^,]+), (\S+ %) of it is there by ([^;]+); (.+)",
+        r"(started [^,]+), (\S+ %) of it is there by ([^;(]+) \((\S+ %) of set ([^)]+)\); (.+)",
+        "{0:said}すると、{2}までに{1}（設定セット{4}は{3}）が届きます。{5:said}",
+    ),
+    (
+        r"(started [^,]+), (\S+ %) of it is there by ([^;(]+); (.+)",
         "{0:said}すると、{2}までに{1}が届きます。{3:said}",
     ),
     (
