@@ -37,9 +37,7 @@ def test_the_rules_tell_every_provider_by_its_hosts_and_domains(profile: Provide
 
 
 def test_every_rule_names_providers_that_are_known() -> None:
-    named = {
-        name for rule in RULES.rules for name in (*rule.spec.providers, rule.spec.provider) if name
-    }
+    named = {name for rule in RULES.rules for name in (*rule.spec.providers, *rule.spec.sayers)}
     assert named <= NAMES | EXCUSED.keys()
     assert unknown_providers(Classifier(RULES), NAMES) == []
 

@@ -4,7 +4,9 @@ The order of things:
 
 1. `reading` takes the reply apart: words, code, enhanced status, stage.
 2. The words are looked up in one dictionary of anchors; what is found are the rules worth trying,
-   in their written order, which is from the certain to the vague. The first that holds decides.
+   in their written order, which is from the certain to the vague. The first that holds decides;
+   when its words are another provider's than the host's, a rule of the host's provider that holds
+   too decides in its place: providers quote each other's codes with meanings of their own.
 3. Where words fail, the enhanced status decides, then the reply code. These two never suppress a
    recipient on a policy status (X.7.X), nor at a stage before RCPT: at CONNECT, EHLO and MAIL a
    receiver has not heard of the recipient, whatever it says.
@@ -12,7 +14,7 @@ The order of things:
 Contract: `classify` never raises and takes bounded time; the same input gives the same verdict.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -146,16 +148,21 @@ class Classifier:
         return verdict
 
     def _match(self, reading: Reading, provider: str) -> Rule | None:
+        """Return the rule that decides; another provider's words give way to the host's own."""
+        first: Rule | None = None
+        for rule in self._matching(reading, provider):
+            if first is None:
+                if not _is_anothers(rule, provider):
+                    return rule
+                first = rule
+            elif rule.spec.is_of(provider):
+                return rule
+        return first
+
+    def _matching(self, reading: Reading, provider: str) -> Iterator[Rule]:
+        """Yield the rules that hold, in their written order."""
         text, words = reading.text, reading.words
-        numbers: set[int] = set(self._otherwise)
-        for word in words & self._anchors:
-            numbers.update(self._by_word[word])
-        if reading.foreign:
-            numbers.update(self._spaceless)
-        if reading.enhanced:
-            for form in _status_forms(reading.enhanced):
-                numbers.update(self._by_status.get(form, ()))
-        for number in sorted(numbers):
+        for number in sorted(self._worth_trying(reading)):
             rule, providers, need, finder = self._tests[number]
             # Two cheap questions turn most candidates away; a call costs more than both.
             if (need is not None and words.isdisjoint(need)) or (
@@ -168,8 +175,19 @@ class Classifier:
                 and not _any_found(self._unless[rule.spec.name], text, words)
                 and not (_condemns(rule) and self._somebody_else(reading))
             ):
-                return rule
-        return None
+                yield rule
+
+    def _worth_trying(self, reading: Reading) -> set[int]:
+        """Return the numbers of the tests that an anchor or the status points to."""
+        numbers: set[int] = set(self._otherwise)
+        for word in reading.words & self._anchors:
+            numbers.update(self._by_word[word])
+        if reading.foreign:
+            numbers.update(self._spaceless)
+        if reading.enhanced:
+            for form in _status_forms(reading.enhanced):
+                numbers.update(self._by_status.get(form, ()))
+        return numbers
 
     def _somebody_else(self, reading: Reading) -> bool:
         """Whether the reply speaks of the sender, the session or the message."""
@@ -195,7 +213,7 @@ def _plain(rule: Rule, provider: str, *, late: bool) -> Verdict:
         klass=klass,
         action=CLASSES[klass].action,
         rule=spec.name,
-        provider=provider or spec.provider,
+        provider=provider or next(iter(spec.sayers), ""),
         why=CLASSES[klass].meaning if late else spec.why,
         retry_after=spec.retry_after,
     )
@@ -232,9 +250,13 @@ def _holds(rule: Rule, reading: Reading, provider: str) -> bool:
 
 
 def _condemns(rule: Rule) -> bool:
-    """Whether it suppresses at every provider: such words need a closer look."""
-    spec = rule.spec
-    return rule.action is Action.SUPPRESS_RECIPIENT and not (spec.provider or spec.providers)
+    """Whether it suppresses by words that anybody says: they need a closer look."""
+    return rule.action is Action.SUPPRESS_RECIPIENT and not rule.spec.sayers
+
+
+def _is_anothers(rule: Rule, provider: str) -> bool:
+    """Whether its wording is of a provider, and the host is known to be another's."""
+    return bool(provider and rule.spec.sayers) and not rule.spec.is_of(provider)
 
 
 def _is_late(reading: Reading) -> bool:

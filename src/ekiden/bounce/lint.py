@@ -46,6 +46,6 @@ def unknown_providers(classifier: Classifier, known: Collection[str]) -> list[tu
     return [
         (rule.spec.name, f'names the provider "{name}", which nobody knows')
         for rule in classifier.rules
-        for name in dict.fromkeys((*rule.spec.providers, rule.spec.provider))
-        if name and name not in names
+        for name in dict.fromkeys((*rule.spec.providers, *rule.spec.sayers))
+        if name not in names
     ]

@@ -8,15 +8,17 @@ A rule file holds `[[rule]]` tables. The first rule whose conditions all hold de
 * `codes`: reply codes by prefix (`"5"`, `"55"`, `"550"`); `enhanced`: status codes, `"X.1.1"` for
   any class, `"5.7.*"` for any detail;
 * `stages`, `not_stages`: where it came; an unknown stage passes `not_stages` only;
-* `providers`: only at these; `provider`: the wording itself tells that it is this one. Names are
-  those of the profiles (`shaping/providers.toml`); a hyphen may be written as an underscore, and
-  the names that rules alone once had are still read (`provider_names`);
+* `providers`: only at these; `provider`: the wording itself tells that it is this one, or one of
+  these, the first where the host does not tell. Where the host tells that it is another provider,
+  that one's own rules are asked first. Names are those of the profiles
+  (`shaping/providers.toml`); a hyphen may be written as an underscore, and the names that rules
+  alone once had are still read (`provider_names`);
 * `quotes`: whether the reply quotes an address;
 * `after_data`: the class instead when it is said after RCPT was accepted, without an X.1.X status;
 * `retry_after`: seconds that this provider is known to want.
 
-A `[[guard]]` has `phrases` too. While one of them is in a reply, no rule that holds for every
-provider condemns the recipient: somebody else is spoken of.
+A `[[guard]]` has `phrases` too. While one of them is in a reply, no rule whose words anybody may
+say (one without `provider`) condemns the recipient: somebody else is spoken of.
 
 Files are read in the order of their names, a person's own before the shipped ones.
 """
@@ -53,10 +55,20 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stages: tuple[Stage, ...] = ()
     not_stages: tuple[Stage, ...] = ()
     providers: tuple[str, ...] = ()
-    provider: str = ""
+    provider: str | tuple[str, ...] = ""
     after_data: str = ""
     quotes: bool | None = None
     retry_after: float | None = None
+
+    @property
+    def sayers(self) -> tuple[str, ...]:
+        """The providers of whom the wording tells."""
+        one = self.provider
+        return (*filter(None, (one,)),) if isinstance(one, str) else one
+
+    def is_of(self, provider: str) -> bool:
+        """Whether it is a rule of a provider's own."""
+        return provider in self.sayers or provider in self.providers
 
 
 class GuardSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -212,8 +224,13 @@ def _parsed(where: str, text: str) -> _File:
 
 
 def _named(spec: RuleSpec) -> RuleSpec:
-    providers = tuple(name for one in spec.providers for name in provider_names(one))
-    return msgspec.structs.replace(spec, provider=provider_name(spec.provider), providers=providers)
+    return msgspec.structs.replace(
+        spec, provider=_names(spec.sayers), providers=_names(spec.providers)
+    )
+
+
+def _names(written: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for one in written for name in provider_names(one))
 
 
 def _compiled(where: str, spec: RuleSpec) -> Rule:
