@@ -79,8 +79,8 @@ def test_a_question_that_fails_leaves_the_knee_and_costs_a_tenth() -> None:
     speed.ease(now)
     assert speed.knee == pytest.approx(10.0, rel=0.02)
     assert speed.rate == pytest.approx(9.0, rel=0.02)
-    assert speed.in_run(now - 0.1), "what was on its way is answered already"
-    assert not speed.in_run(now + 5.0)
+    assert speed.in_run(now, since=now - 0.1), "what was on its way is answered already"
+    assert not speed.in_run(now + 5.0, since=now + 5.0)
     assert not speed.calm(now + 5.0), "again so soon is a run, and halves it"
 
 
@@ -89,7 +89,7 @@ def test_the_dearer_the_last_question_the_later_the_next() -> None:
         speed, now = asking(1.0)
         speed.ease(now)
         for _ in range(refusals - 1):
-            assert speed.in_run(now)
+            assert speed.in_run(now, since=now)
         knee, asked = speed.knee, now
         while speed.rate is not None and speed.rate <= knee:
             now = drive(speed, now, 1)
@@ -97,7 +97,7 @@ def test_the_dearer_the_last_question_the_later_the_next() -> None:
 
     assert 100 < waits(1) < 170, "a hundred messages and more for a refusal"
     assert 220 < waits(2) < 280
-    assert waits(10) < 340, "five minutes at most"
+    assert waits(10) < 640, "half as long when five minutes have passed"
 
 
 def test_who_pauses_for_long_is_not_as_fast_as_he_takes() -> None:
@@ -141,6 +141,67 @@ def test_much_at_once_and_then_nothing_is_measured_as_both() -> None:
         speed.good(again + step * 0.1, since=again + step * 0.1 - 0.05)
     speed.trouble(again + 6, since=again + 6)
     assert speed.knee == pytest.approx(1.2, rel=0.1), "not the ten a second of the burst"
+
+
+def test_refused_again_at_once_it_is_silent_for_longer_each_time() -> None:
+    speed, now = asking()
+    speed.ease(now)
+    waits = []
+    for _ in range(2):
+        at = speed.ready_at(now)
+        waits.append(at - now)
+        now = at
+        speed.spend(now)
+        assert speed.in_run(now, since=now), "no step, for one has answered it"
+    assert speed.ready_at(now) - now > 1.9 * waits[1] > 3.6 * waits[0]
+
+
+def test_after_a_halving_one_asks_for_all() -> None:
+    speed, now = throttled()
+    first = speed.ready_at(now)
+    assert first > now + 1.4, "a receiver that counts by the second is free again"
+    speed.spend(first)
+    assert speed.ready_at(first) > first + 1.4, "not before the answer"
+    speed.good(first + 0.5, since=first)
+    second = speed.ready_at(first + 0.5)
+    speed.spend(second)
+    assert speed.ready_at(second) < second + 0.3
+
+
+def test_what_a_minute_had_room_for_it_has() -> None:
+    """A pause of seconds says nothing of the mean."""
+    speed = Speed(SpeedOptions())
+    speed.limit(10.0, START)
+    now = drive(speed, START, 60)
+    speed.trouble(now, since=now)
+    assert not speed.trouble(now + 2, since=now + 1), "it is shut"
+    speed.good(now + 12, since=now + 11.9)
+    assert speed.trouble(now + 12.2, since=now + 12.1)
+    assert speed.knee > 4.0, "not the one in twelve seconds"
+
+
+def test_a_large_question_that_fails_is_followed_by_one_half_as_large() -> None:
+    speed, now = asking()
+    step = 0.0
+    while step < 0.35:
+        now = drive(speed, now, 1)
+        assert speed.rate is not None
+        step = speed.rate / speed.knee - 1
+    speed.ease(now)
+    knee, failed = speed.knee, now
+    while speed.rate is not None and speed.rate <= knee:
+        now = drive(speed, now, 1)
+    assert speed.rate == pytest.approx(knee * (1 + step / 2))
+    assert now - failed < 45, "it has paid for the question on its climb"
+
+
+def test_a_slow_question_is_held_until_it_has_told_something() -> None:
+    speed, now = asking(0.5)
+    assert speed.rate is not None
+    rate, asked = speed.rate, now
+    while speed.rate == rate:
+        now = drive(speed, now, 1)
+    assert (now - asked) * (rate - 0.5) > 1.4, "messages more than at the knee"
 
 
 @pytest.mark.parametrize(("rate", "early"), [(1.0, 0.001), (10.0, 0.01), (100.0, 0.02)])

@@ -6,16 +6,20 @@ session also gets a rate, which learns as the window does:
 
 * **No rate until there is trouble.** A receiver that never throttles meets the window alone.
 * **Down by half** at the first run of refusals, from what the receiver has taken lately, and
-  whenever one run follows another. When it has taken nothing since the last step, the rate is not
-  to blame: the path pauses instead, and the mean of taking and pausing is what it allows.
+  whenever one run follows another. Then one message asks whether it is still full. When it has
+  taken nothing since the last step, the rate is not to blame: the path pauses instead, and the mean
+  of taking and pausing is what it allows.
 * **Down by a tenth** when all has been well for a while: then a refusal only says that a question
   has failed, or that the knee is a little too high. Half the speed would be too dear an answer.
+  Refused again at once, it stays silent for twice as long each time: who counts by the minute of
+  the clock is full until its end.
 * **Up by a twentieth of the knee** (the largest rate that is thought to be well), no more often
   than an interval, and only while the rate is what binds: an unused rate proves nothing.
 * **Beyond the knee** only after a while, for each such question may cost refusals: a hundred
   messages and more for each that the last one cost, so that all of them stay under a hundredth.
-  One that goes well for half a minute is followed by one twice as large: a limit that has risen is
-  found within minutes.
+  One that goes well for half a minute, and for a message or two more than the knee, is followed by
+  one twice as large; one that fails by one half as large, soon if it ended a climb: a limit that
+  has risen is found within minutes.
 * **Places, not gaps** (`track`). Messages are given places in a row, the first of a session the one
   at which it will arrive.
 """
@@ -38,6 +42,8 @@ IN_USE: Final = 0.7  # of a rate: who takes so much, gaps between sessions inclu
 BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
 RESPITE: Final = 3.0  # seconds at most for which nothing starts after a refusal
 COST_MOST: Final = 10.0  # refusals: what one question is thought to cost at most
+EXCESS: Final = 1.5  # messages more than at the knee: who counts by the minute has noticed then
+COST_HALVED: Final = 600.0  # seconds at most that half the price of a dear question is waited for
 DROP_MOST: Final = 64.0  # a rate falls at most so far below itself before it is halved
 USED: Final = 0.8  # of what the rate allowed must have been used for it to bind
 EARLY: Final = 0.001  # of a second for each message per second: what a late timer costs,
@@ -47,6 +53,7 @@ SPAN: Final = 4.0  # seconds over which it is measured what is taken, and at lea
 SPAN_MESSAGES: Final = 20  # so many messages at a slow rate
 SLOT: Final = 5.0  # seconds: how finely the last minute is counted
 SLOTS: Final = 12
+MINUTE: Final = SLOT * SLOTS
 GAP: Final = 5.0  # seconds without a message end a run
 PROVEN: Final = 20.0  # seconds of a run that tell more than the pause before it
 _ABOVE_MEAN: Final = 1.25  # of the mean since a step down: it has the climb in it
@@ -60,7 +67,7 @@ class SpeedOptions:
     Args:
         interval: The least seconds between two steps up.
         probe: Seconds after trouble before the knee is passed, at least,
-        probe_max: and at most.
+        probe_max: and at most, unless half the price of the question takes longer.
         probe_messages: Messages that must go well for each refusal that the last question cost.
         hold: Seconds for which a rate beyond the knee must go well.
     """
@@ -93,6 +100,11 @@ class Minute:
         span = min(now - self._began, (SLOTS - 1) * SLOT + now % SLOT)
         return sum(self._counts) / max(span, SLOT)
 
+    def least(self, now: float) -> float:
+        """Return how many per second the whole of it comes to, whatever part they came in."""
+        self._move(now)
+        return sum(self._counts) / MINUTE
+
     def _move(self, now: float) -> None:
         slot = int(now // SLOT)
         if self._began == NEVER or slot - self._slot >= SLOTS:
@@ -115,6 +127,7 @@ class Speed:
     __slots__ = (
         "_cost",
         "_count",
+        "_earned",
         "_eased",
         "_evidence_at",
         "_good_at",
@@ -123,6 +136,7 @@ class Speed:
         "_minute",
         "_options",
         "_raised_at",
+        "_respite",
         "_run",
         "_run_at",
         "_shut",
@@ -145,9 +159,11 @@ class Speed:
         self.label = ""
         self.rose_at = NEVER
         self._cost = 1.0  # refusals in the latest run
+        self._earned = 0.0  # messages that went well on a climb, beyond what it had cost
         self._eased = False  # the latest step down was a small one
         self._step = STEP  # of the next question
         self._stepped_at = NEVER
+        self._respite = 0.0  # seconds for which nothing started after the latest refusal
         self._raised_at = NEVER  # when the knee was raised, by an answer that may come late,
         self._sure = 0.0  # and where it was before
         self._track = Track()  # as in `rates.Bucket`
@@ -179,14 +195,17 @@ class Speed:
             ahead: Seconds.
             alone: Whether nobody else starts anything meanwhile.
         """
-        if self.rate is None or self.ready_at(now) <= now:
+        if self.rate is None:
             return now
         return self._track.free(now, ahead, 1.0 / self.rate, alone=alone) - ahead
 
     def spend(self, now: float) -> None:
         """Count one start."""
         if self.rate is not None:
-            self._track.step(now, 1.0 / self.rate)
+            interval = 1.0 / self.rate
+            if not (self._count or self._eased):
+                interval = max(interval, SAME)  # one asks for all whether it is still full
+            self._track.step(now, interval)
             self._spent += 1
 
     def book(self, at: float) -> None:
@@ -240,15 +259,20 @@ class Speed:
         self._rise(self.rate, now)
         return True
 
-    def in_run(self, since: float) -> bool:
+    def in_run(self, now: float, *, since: float) -> bool:
         """Learn of a refusal; return whether a small step down has answered it already.
 
         Args:
+            now: UNIX seconds.
             since: When what was refused was handed out.
         """
         if self.rate is None or since > self._stepped_at + SAME * self._eased:
             return False
         self._cost = min(self._cost + 1.0, COST_MOST)
+        if since > self._stepped_at:
+            # Still full: who counts by the minute may be so until its end.
+            self._respite = min(self._respite * 2, RESPITE)
+            self._track.advance(now + self._respite)
         return self._eased
 
     def calm(self, now: float) -> bool:
@@ -297,18 +321,22 @@ class Speed:
         """Return the most that a refusal at a rate leaves possible."""
         if not self._shut:
             return rate
-        # It takes much at once, then nothing for long: the mean of both is what it allows.
-        mean = self._count / (now - self._stepped_at)
-        return min(rate, max(mean * _ABOVE_MEAN, rate / DROP_MOST))
+        # It takes much at once, then nothing for long: the mean of both is what it allows. Over
+        # less than a minute that may be the pause alone: what a minute had room for it has.
+        elapsed = now - self._stepped_at
+        mean = self._count / elapsed * _ABOVE_MEAN
+        if elapsed < MINUTE:
+            mean = max(mean, self._minute.least(now))
+        return min(rate, max(mean, rate / DROP_MOST))
 
     def _find_knee(self, rate: float, top: float, now: float) -> None:
-        self._step = STEP
+        asked, self._step = rate / self.knee - 1, STEP
         if rate > self.knee:  # a question, answered
             if now - self._raised_at >= LATE:
                 # Who counts by the minute objects to all of it, not to the latest alone.
                 top = min(top, self._minute.mean(now) * (1 + STEP))
             self.knee = min(self.knee, top)
-            self._step = STEP / 2
+            self._step = max(asked, STEP) / 2  # what it allows lies between the two
         elif now - self._raised_at < LATE:
             self.knee = min(self._sure, top)
         else:
@@ -317,8 +345,12 @@ class Speed:
     def _step_down(self, rate: float, now: float, *, eased: bool) -> None:
         run = self._cost if now - self._stepped_at < GAP + 2 * AGAIN else 0.0
         rate = max(FLOOR, rate)
+        climbed = self._raised_at > self._stepped_at
+        paid = self._cost * self._options.probe_messages
+        self._earned = max(0.0, self._count - paid) if climbed else 0.0
+        self._respite = min(RESPITE, max(2.0 / rate, 0.0 if eased else SAME))
+        self._track.advance(now + self._respite)
         self._set(rate, now)
-        self._track.advance(now + min(RESPITE, 2.0 / rate))
         self._stepped_at = now
         self._eased, self._cost = eased, min(run + 1.0, COST_MOST)
         self._count, self._run, self._shut = 0, 0, False
@@ -367,9 +399,12 @@ class Speed:
         if rate < self.knee:
             return max(options.interval, _GOODS / rate)
         if rate == self.knee:
-            paid = self._cost * options.probe_messages / rate
-            return min(max(paid, options.probe), options.probe_max)
-        return max(options.hold, 5 * _GOODS / rate)
+            paid = (self._cost * options.probe_messages - self._earned) / rate
+            least = options.probe if paid > 0 else options.hold
+            # Minutes are worth more than the full price, but not more than half of it.
+            half = min(paid, max(2 * COST_HALVED, options.probe_messages / rate)) / 2
+            return min(max(paid, least), max(half, options.probe_max))
+        return max(options.hold, 5 * _GOODS / rate, EXCESS / (rate - self.knee))
 
     def _rise(self, rate: float, now: float) -> None:
         if rate < self.knee:

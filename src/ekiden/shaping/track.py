@@ -12,7 +12,8 @@ from math import ceil
 from typing import Final
 
 NEVER: Final = float("-inf")
-_NEAR: Final = 0.5  # of an interval: what is closer to a place than that is at it
+_SLIP: Final = 0.05  # seconds that two may be closer than an interval, half of it at most:
+_HALF: Final = 0.5  # else a row that moves would lose a place at each session that opens
 _LATE: Final = 0.1  # of an interval: who comes so late for a place still has it
 
 
@@ -33,7 +34,8 @@ class Track:
     def next(self, now: float, interval: float) -> float:
         """Return the next place, which may have passed: then one may start now."""
         taken = self._taken
-        while taken and taken[0] < max(self._at, now) + interval * _NEAR:
+        near = _near(interval)
+        while taken and taken[0] < max(self._at, now) + near:
             self._at = max(self._at, taken.pop(0) + interval)
         return self._at
 
@@ -54,17 +56,22 @@ class Track:
             interval: Between two places, in seconds.
             alone: Whether nobody else is there to use the places before it: then the row moves.
         """
-        place = max(self.next(now, interval), now)
-        if alone and not self._taken:
-            return max(place, now + ahead)
-        early = now + ahead - interval * _LATE - place
-        if early > 0:
-            place += interval * ceil(early / interval)
-        for one in self._taken:
-            if abs(one - place) < interval * _NEAR:
-                place += interval
-        return max(place, now + ahead)
+        row = self.next(now, interval)
+        early = now + ahead - interval * _LATE - row
+        if early > 0 and row > now and not (alone and not self._taken):
+            row += interval * ceil(early / interval)
+        place = max(row, now + ahead)
+        near = _near(interval)
+        for one in self._taken:  # in order
+            if abs(one - place) < near:
+                place = one + interval
+        return place
 
     def advance(self, at: float) -> None:
         """Have no place before `at`."""
         self._at = max(self._at, at)
+
+
+def _near(interval: float) -> float:
+    """Return how close two may come, in seconds."""
+    return max(interval * _HALF, interval - _SLIP)

@@ -269,7 +269,7 @@ class Path(Scope):
         it is left alone for a while that grows.
         """
         window, speed = self.window, self.speed
-        if speed.in_run(since):
+        if speed.in_run(now, since=since):
             return
         sized = speed.rate is None or window.grew_at > speed.rose_at
         if speed.calm(now):
