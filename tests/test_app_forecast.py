@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import pytest
 
 from ekiden.control.client import Client
 from ekiden.control.token_requests import AddToken
@@ -104,3 +105,25 @@ async def test_over_http_the_verdict_is_the_answer(tmp_path: Path) -> None:
     events = (stage.directory / "events" / "events.jsonl").read_text(encoding="utf-8")
     assert "will be late" not in events  # on_late = "send" tells nobody
     assert "volume: 1,200 messages" in events  # a jump is always told
+
+
+async def test_single_mails_with_a_deadline_do_not_wait_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its verdict, and no process is begun for it."""
+
+    async def begun(question: bytes) -> None:
+        raise AssertionError(question)
+
+    monkeypatch.setattr("ekiden.forecast.estimates._answer", begun)
+    stage = Stage(tmp_path / "s", destinations=3, sites=3)
+    stage.write()
+    async with stage.receivers(), stage.dns(), daemon(stage):
+        for n in range(12):
+            stage.drop(f"code{n}", [f"success+{n}@d{n % 3}.example"], deliver_by="+10m")
+        for n in range(12):
+            await until(stage.result(f"code{n}").exists)
+    for n in range(12):
+        result = msgspec.json.decode(stage.result(f"code{n}").read_bytes())
+        assert result["counts"]["delivered"] == 1
+        assert result["forecast"]["in_time"] == 1.0

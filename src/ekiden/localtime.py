@@ -8,6 +8,7 @@ they read from disk is read before.
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -60,6 +61,8 @@ class Span:
         return {minute for minute in range(MINUTES) if minute % 60 in within}
 
 
+_QUARTER: Final = 900.0  # seconds
+
 WHOLE_DAY: Final = Span(0, MINUTES)
 
 
@@ -84,7 +87,13 @@ class Day:
 
 def day(now: float, zone: tzinfo, hours: Span = WHOLE_DAY) -> Day:
     """Return the day that it is, with its sending hours (a span within one day)."""
-    today = datetime.fromtimestamp(now, zone).date()
+    # Offsets of time zones are whole quarters of an hour by now, so no day begins within one.
+    return _day(now // _QUARTER, zone, hours)
+
+
+@lru_cache(maxsize=64)
+def _day(quarter: float, zone: tzinfo, hours: Span) -> Day:
+    today = datetime.fromtimestamp(quarter * _QUARTER, zone).date()
     begins = _at(today, 0, zone)
     ends = _at(today, MINUTES, zone)
     opens = max(begins, _at(today, hours.begin, zone))

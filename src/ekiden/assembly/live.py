@@ -89,7 +89,11 @@ class Live:
             tokens=TokenAnswers(base.tokens, clock=now),
         )
         self.estimates = Estimates(
-            self.answers, base.path, located=delivery.dispatcher.located, now=now
+            self.answers,
+            base.path,
+            located=delivery.dispatcher.located,
+            held=self._held,
+            now=now,
         )
 
     # --- what only the running daemon knows -------------------------------------------------------
@@ -121,6 +125,11 @@ class Live:
             return ""
         left = until - now
         return f"{reason}, {span(left)} more" if reason and 0 < left < 1e9 else reason
+
+    def _held(self, destination: str, rank: int) -> bool:
+        now = self._base.now()
+        _, until = self._scheduler.why(destination, now)
+        return until > now or self._scheduler.hours.because("", rank, now) is not None
 
     def forecast(self, job_id: int) -> tuple[str, float | None]:
         """Return when a job will be done: in words, and the time."""

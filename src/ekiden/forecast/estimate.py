@@ -25,7 +25,7 @@ from ekiden.forecast.coarse import STEPS, weight_for
 from ekiden.forecast.model import Facts, Finish, Forecast, Load
 from ekiden.forecast.simulate import Course, Part, Simulation
 from ekiden.forecast.steady import unusual
-from ekiden.forecast.words import sentence
+from ekiden.forecast.words import finished
 from ekiden.forecast.world import Map, World, decoded
 from ekiden.queue.memory import Kind
 from ekiden.queue.model import JobFacts, JobState, Priority
@@ -98,7 +98,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
     if search and load.deliver_by is not None and load.total:
         latest = _latest_start(places, load, made)
         made = msgspec.structs.replace(made, latest_start=latest)
-    return msgspec.structs.replace(made, words=sentence(made))
+    return finished(made)
 
 
 # --- the world ----------------------------------------------------------------------------------

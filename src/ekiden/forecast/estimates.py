@@ -17,6 +17,7 @@ import structlog
 from ekiden.engine.sites import Site
 from ekiden.errors import EkidenError
 from ekiden.forecast.__main__ import Asked
+from ekiden.forecast.at_once import AtOnce
 from ekiden.forecast.gather import Source, found_at, gather
 from ekiden.forecast.model import Facts, Forecast, Load
 
@@ -34,6 +35,7 @@ class Estimates:
         source: Who knows what waits.
         config: The configuration file; None when there is none, and then there are no estimates.
         located: Where destinations are, as far as the engine knows.
+        held: Whether something holds up a destination's mail of a rank at this moment.
         now: UNIX seconds.
     """
 
@@ -43,8 +45,10 @@ class Estimates:
         config: Path | None,
         *,
         located: Callable[[], Mapping[str, Site]],
+        held: Callable[[str, int], bool],
         now: Callable[[], float],
     ) -> None:
+        self._at_once = AtOnce(held, located)
         self._source = source
         self._config = config
         self._located = located
@@ -60,7 +64,12 @@ class Estimates:
         """Return what is to be expected of a job that is not in the queue yet; None if unknown."""
         if self._config is None:
             return None
-        return await self._made(load, await self._facts(), search=search)
+        found = self._at_once.of(load, self._now())
+        if found is None:
+            found = await self._made(load, await self._facts(), search=search)
+            if found is not None:
+                self._at_once.note(load, found)
+        return found
 
     async def run(self) -> None:
         """Keep the estimates of running jobs fresh, until cancelled."""

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from ekiden.forecast.model import Forecast
 
 _DAY = 86_400.0
@@ -14,6 +16,11 @@ def clock(at: float | None, near: float) -> str:
     local = datetime.fromtimestamp(at, UTC).astimezone()
     today = datetime.fromtimestamp(near, UTC).astimezone()
     return local.strftime("%H:%M" if local.date() == today.date() else "%Y-%m-%d %H:%M")
+
+
+def finished(forecast: Forecast) -> Forecast:
+    """Return a forecast with its sentence."""
+    return msgspec.structs.replace(forecast, words=sentence(forecast))
 
 
 def sentence(forecast: Forecast) -> str:

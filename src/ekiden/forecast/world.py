@@ -24,7 +24,7 @@ from ekiden.queue.memory import Kind
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
 from ekiden.shaping.reactions import Reaction
 
-_UNMEASURED: Final = Timing(opening=0.5, seconds=0.2)  # ours: a far receiver in good health
+UNMEASURED: Final = Timing(opening=0.5, seconds=0.2)  # ours: a far receiver in good health
 
 
 def decoded(memory: Mapping[str, Mapping[str, str]], kind: Kind, shape: Any) -> dict[str, Any]:
@@ -168,10 +168,10 @@ def _widened(caps: Caps, many: int) -> Caps:
 
 def _common(learned: list[Learned]) -> Timing:
     if not learned:
-        return _UNMEASURED
+        return UNMEASURED
     openings = [one.opening for one in learned if one.opening > 0]
     return Timing(
-        fmean(openings) if openings else _UNMEASURED.opening,
+        fmean(openings) if openings else UNMEASURED.opening,
         fmean(one.each for one in learned),
     )
 
