@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.queue_scale import batches, drain
+from bench.queue_scale import drain
 from ekiden.duties.upkeep import INTERVAL, Upkeep, UpkeepOptions
 from ekiden.engine.clock import Clock
 from ekiden.queue.model import NewDelivery, NewJob, State
@@ -27,7 +27,7 @@ from ekiden.store.database import Database
 DAY = 86_400.0
 KEEP = 30 * DAY
 START = 1_750_000_000.0
-DESTINATIONS, COLUMNS = 100, 5
+DESTINATIONS = 20
 AROUND = 5  # days that make one sample
 PATIENCE = 100_000  # rounds of upkeep: more would be no upkeep
 
@@ -44,6 +44,20 @@ class Sample:
     free_mib: float = 0.0
     jobs: int = 0
     overview: float = 0.0  # ms of what `ekiden status` asks of the queue
+
+
+def rows(name: str, number: int) -> list[NewDelivery]:
+    """A day's recipients, evenly spread: no lane is left to be drained alone."""
+    merge = b'{"name":"%s","city":"Osaka","points":"120","code":"EK-1","company":"Some Ltd."}'
+    return [
+        NewDelivery(
+            f"user{row}.{name.replace(' ', '')}@d{row % DESTINATIONS}.example",
+            f"d{row % DESTINATIONS}.example",
+            merge % str(row).encode(),
+            row + 1,
+        )
+        for row in range(number)
+    ]
 
 
 class Calendar:
@@ -82,8 +96,7 @@ class Calendar:
         """A day's jobs come in and go out; return the ms of claim and settle for a thousand."""
         campaign = self._job(name)
         job_id = await self.queue.add_job(campaign)
-        for rows in batches(self._daily, DESTINATIONS, COLUMNS):
-            await self.queue.add_deliveries(job_id, rows)
+        await self.queue.add_deliveries(job_id, rows(name, self._daily))
         await self.queue.open_job(job_id, self.now, refused=0)
         await asyncio.gather(*(self._single(name, number) for number in range(self._singles)))
         self.now += 3600.0
@@ -148,6 +161,10 @@ async def year(folder: Path, days: int, daily: int, singles: int) -> dict[int, S
         sample.fresh.append(await _fresh(folder / f"fresh {today}.db", daily, singles))
         sample.mib = path.stat().st_size / 2**20
         await _sizes(calendar, sample)
+        print(
+            f"day {today}: {cost:.0f} ms a thousand, {sample.fresh[-1]:.0f} in a fresh one",
+            flush=True,
+        )
     await calendar.db.close()
     return samples
 
