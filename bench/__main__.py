@@ -30,7 +30,7 @@ from bench.exim import Exim
 from bench.haraka import Haraka
 from bench.naive import Naive
 from bench.opensmtpd import OpenSmtpd
-from bench.ours import Ekiden
+from bench.ours import Ekiden, Plodding
 from bench.postfix import Postfix, PostfixOpenDkim
 from bench.run import DRAIN, FULL, Result, measure
 from bench.senders import Sender, SkippedError
@@ -62,6 +62,8 @@ PLAN: tuple[Line, ...] = (
     Line(Ekiden, "rsa", DRAIN, 1.0),
     Line(Ekiden, "ed25519", FULL, 2.0),
     Line(Ekiden, "ed25519", DRAIN, 2.0),
+    Line(Plodding, "rsa", DRAIN, 1.0),
+    Line(Plodding, "ed25519", DRAIN, 2.0),
     Line(PostfixOpenDkim, "rsa", FULL, 0.3),
     Line(Postfix, "", FULL, 0.4),
     Line(Postfix, "", DRAIN, 0.4),
@@ -131,7 +133,7 @@ def main() -> None:
                 continue
             found.append(result)
             rate, cpu = f"{result.rate:8.0f} messages/s", f"{result.cpu_ms:6.2f} ms"
-            print(f"  {label(result):52} {rate}  {cpu}", flush=True)
+            print(f"  {label(result):62} {rate}  {cpu}", flush=True)
         rounds.append(found)
     print()
     print(table(rounds, signing))

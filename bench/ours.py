@@ -144,6 +144,13 @@ class Ekiden(Sender):
         super().close()
 
 
+class Plodding(Ekiden):
+    """The same, to receivers that offer neither PIPELINING nor CHUNKING (smtp-sink never does)."""
+
+    name = "Ekiden, no PIPELINING"
+    receiver: ClassVar[tuple[str, ...]] = ("-p",)
+
+
 def log_of(directory: Path) -> str:
     """Return what the daemon said."""
     return (directory / "ekiden.log").read_text("utf-8", "replace")

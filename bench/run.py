@@ -28,6 +28,7 @@ class Result:
         seconds: How long it took.
         used: What the sender's processes used meanwhile (injection not included).
         sink_cores: Cores that the sink used.
+        sessions: How many the sink saw, from its start.
     """
 
     sender: str
@@ -36,6 +37,7 @@ class Result:
     seconds: float
     used: Used
     sink_cores: float
+    sessions: int = 0
 
     @property
     def rate(self) -> float:
@@ -68,17 +70,20 @@ def measure(kind: type[Sender], work: Work, mode: str, place: Path, **options: A
     directory = Path(tempfile.mkdtemp(prefix=f"{kind.__name__.lower()}-", dir=place))
     directory.chmod(0o755)  # mailers drop root and must still find their files
     try:
-        with Sink() as sink:
+        with Sink(*kind.receiver) as sink:
             sender = kind(Bench(work, sink, directory, held=mode == DRAIN), **options)
             sender.start()
             try:
-                return _measure(sender, sink, mode)
+                result = _measure(sender, sink, mode)
             except TimeoutError:
                 for log in directory.glob("*.log"):
                     print(f"--- {log.name}\n{log_tail(log)}")
                 raise
             finally:
                 sender.close()
+            time.sleep(0.2)  # it counts a session when that ends
+            result.sessions = sink.sessions
+            return result
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -43,6 +43,7 @@ class Sender(ABC):
     name: ClassVar[str]
     queues: ClassVar[bool] = True  # whether it has a durable queue, which can be drained
     algorithms: ClassVar[tuple[str, ...]] = ("rsa",)
+    receiver: ClassVar[tuple[str, ...]] = ()  # options of the smtp-sink that it meets
     slow: ClassVar[float] = 1.0  # the share of the messages that a run of it is given
 
     def __init__(self, bench: Bench) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from bench.cage import processes
 
-_COUNT = re.compile(rb"mesg=(\d+)")
+_COUNTS = re.compile(rb"sess=\s*(\d+).*?mesg=\s*(\d+)")
 
 
 def program() -> str | None:
@@ -41,7 +41,8 @@ class Sink:
             stdout=subprocess.PIPE,
             cwd="/",
         )
-        self.count = 0
+        self.count = 0  # messages
+        self.sessions = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -55,8 +56,13 @@ class Sink:
             lines = (rest + piece).split(b"\r")
             rest = lines.pop()
             if lines:
-                self.count = _messages(lines[-1]) or self.count
+                self._take(lines[-1])
             pause.wait(0.02)
+
+    def _take(self, line: bytes) -> None:
+        """Read a counter line."""
+        if found := _COUNTS.search(line):
+            self.sessions, self.count = int(found[1]), int(found[2])
 
     @property
     def cpu(self) -> float:
@@ -74,12 +80,6 @@ class Sink:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _messages(line: bytes) -> int:
-    """Return how many messages a counter line speaks of."""
-    found = _COUNT.search(line)
-    return int(found.group(1)) if found else 0
 
 
 def log_tail(path: Path, lines: int = 20) -> str:

@@ -19,8 +19,9 @@ def table(rounds: Sequence[Sequence[Result]], signing: Sequence[float]) -> str:
         rounds: The results of each round, in the same order.
         signing: RSA-2048 signatures a second that two cores make, of each round.
     """
+    used = f"{'CPU ms':>7} {'MiB':>5} {'sink':>5} {'sessions':>8}"
     lines = [
-        f"{'':52} {'messages/s':>20} {'CPU ms':>7} {'MiB':>5} {'sink':>5} {'of signing':>10}",
+        f"{'':62} {'messages/s':>20} {used} {'of signing':>10}",
         *(_line(column, signing) for column in zip(*rounds, strict=True)),
         "",
         *_ratios(rounds),
@@ -44,7 +45,9 @@ def _line(column: Sequence[Result], signing: Sequence[float]) -> str:
         result.rate / rate for result, rate in zip(column, signing, strict=True)
     )
     of = f"{share:10.2f}" if column[0].work.algorithm == "rsa" else f"{'':10}"
-    return f"{label(column[0]):52} {spread:>20} {cpu:7.2f} {memory:5.0f} {sink:5.2f} {of}"
+    sessions = statistics.median(result.sessions for result in column)
+    used = f"{cpu:7.2f} {memory:5.0f} {sink:5.2f} {sessions:8.0f}"
+    return f"{label(column[0]):62} {spread:>20} {used} {of}"
 
 
 def _ratios(rounds: Sequence[Sequence[Result]]) -> list[str]:
