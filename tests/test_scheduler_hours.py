@@ -1,8 +1,14 @@
 """Hours in the scheduler: who begins when, what waits, and why."""
 
+import random
+
+import pytest
+
 from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts
 from ekiden.queue.model import Priority
+from ekiden.shaping.caps import Caps, Rate
 from ekiden.shaping.hours import Avoided, HoursOptions
+from ekiden.shaping.window import Lesson
 from scheduler_world import START, Receiver, World, job
 
 # START is 13:46:40 UTC on a Monday.
@@ -133,3 +139,56 @@ def test_lifting_a_window_lets_mail_go_at_once() -> None:
     found.schedule_offer(1, found.now)  # as `Queue.look_again` does
     found.run(30)
     assert not found.left
+
+
+def stormy(found: World, *, bad: int, share: float = 0.3) -> None:
+    """Let a provider have an hour of the day that was bad, and others that were good."""
+    for hour in range(24):
+        at = START - START % 86_400 + hour * HOUR
+        for number in range(100):
+            deferred = hour == bad and number < 100 * share
+            found.scheduler.hours.note("gmail", at, deferred=deferred)
+
+
+def strict(count: int, deadline: float, *, bad: int, prefer: bool, limit: str = "1/s") -> World:
+    """A job to a receiver that defers three of ten in one hour of the day, on the wire too."""
+    dice = random.Random(3)
+
+    def outcome(world: World, _line: object) -> Lesson:
+        hour = int(world.now % 86_400 // HOUR)
+        return Lesson.DEFERRED if hour == bad and dice.random() < 0.3 else Lesson.GOOD
+
+    found = World(
+        SchedulerOptions(),
+        lambda name: SiteFacts(
+            f"mx.{name}", "gmail", site_caps=Caps(messages=(Rate.parse(limit),), sessions=4)
+        ),
+        lambda _: Receiver(send=1.0, lesson=outcome),
+        steps_max=3_000_000,
+    )
+    found.check = False
+    found.scheduler.set_hours(HoursOptions(prefer=prefer, smooth=0.0, jitter=0.0), START)
+    stormy(found, bad=bad)
+    found.add(job(1, deliver_by=START + deadline), {"gmail.example": count})
+    found.run(until=lambda world: not world.left)
+    return found
+
+
+def test_the_better_hour_is_used_and_saves_deferrals() -> None:
+    """600 messages with a day's time: all of them go in an hour that defers none."""
+    found = strict(600, 24 * HOUR, bad=13, prefer=True)
+    assert len(found.handed) == 600, "nothing was tried twice"
+    assert found.now < START + 2 * HOUR
+    restless = strict(600, 24 * HOUR, bad=13, prefer=False)
+    assert len(restless.handed) > 700, "without it, three of ten come back"
+
+
+@pytest.mark.parametrize("spare", [1.1, 1.3, 1.6, 2.5])
+def test_waiting_for_a_better_hour_makes_no_deadline_missed(spare: float) -> None:
+    """4,000 at one a second take 67 minutes: a deadline with little more leaves no time to wait."""
+    takes = 4_000.0
+    for bad in (13, 14):
+        found = strict(4_000, spare * takes, bad=bad, prefer=True)
+        plain = strict(4_000, spare * takes, bad=bad, prefer=False)
+        late = sum(at > START + spare * takes for at, *_ in found.handed)
+        assert late <= sum(at > START + spare * takes for at, *_ in plain.handed), (spare, bad)

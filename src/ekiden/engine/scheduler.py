@@ -342,6 +342,7 @@ class Scheduler:
         if held is None:
             return
         lane, session, at = held
+        lane.ahead += lesson not in {Lesson.GOOD, Lesson.NONE}  # it is in the queue again
         loading.drop_if_drained(state, lane)
         if session_id == 0 or session is None:
             return

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ekiden.engine.schedule.better import better_at
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.gates import Scope
 from ekiden.engine.schedule.own import closed_because, has_own
@@ -195,9 +196,8 @@ def _hours_closed(state: State, site: Site, rank: int, now: float) -> Reason | N
 def _better_hour(state: State, site: Site, job: Job, now: float) -> Reason | None:
     if job.rank == 0 or site.provider is None:
         return None
-    provider = site.provider.name
-    at = state.hours.better_at(provider, now, job.facts.deliver_by)
-    return (state.hours.words(provider, now), at) if at > now else None
+    at = better_at(state, site, job, now)
+    return (state.hours.words(site.provider.name, now), at) if at > now else None
 
 
 def _put_aside(site: Site, now: float) -> Reason | None:

@@ -49,6 +49,7 @@ class State(Lines):
         self.crowded_until = NEVER  # lanes were turned away: who cannot move makes room
         self.backlog: dict[str, int] = {}  # bulk that waits, by provider, as of backlog_at
         self.backlog_at = NEVER
+        self.takes: dict[tuple[int, str], tuple[float, float]] = {}  # of a job at a provider
         self.trouble: OrderedDict[str, tuple[float, str]] = OrderedDict()  # not found: until, why
         self.out: deque[Action] = deque()
         self.loads: dict[int, Lane] = {}

@@ -10,6 +10,7 @@ ring and left where it will be put back from.
 from itertools import islice
 from typing import Final
 
+from ekiden.engine.schedule.better import better_at
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.state import State
 from ekiden.engine.schedule.works import Destination, Job, Lane, Session, Share, Work
@@ -66,7 +67,7 @@ def lane_of_rank(
             _set_aside(state, share, job, job.from_at, now)
             continue
         if job.facts.deliver_by is not None and rank == 1:
-            better = _better_hour(state, work, job, now)
+            better = better_at(state, work.site, job, now)
             if better > now:
                 ring.popleft()
                 _set_aside(state, share, job, better, now)
@@ -174,13 +175,6 @@ def _lane_held_up(session: Session, work: Work, shut: tuple[bool, bool], now: fl
             ):
                 return lane
     return None
-
-
-def _better_hour(state: State, work: Work, job: Job, now: float) -> float:
-    """Return when the better hour begins that a job with a deadline has time to wait for."""
-    deadline = job.facts.deliver_by
-    provider = "" if work.site.provider is None else work.site.provider.name
-    return state.hours.better_at(provider, now, deadline) if provider else now
 
 
 def _set_aside(state: State, share: Share, job: Job, at: float, now: float) -> None:

@@ -160,7 +160,7 @@ class Lane:
         self.more = True  # the queue holds due ids beyond the window
         self.loading = False
         self.hand = 0  # of its ids, those that are handed out
-        self.ahead = facts.ready  # ids that the queue held ready, less those handed out; about
+        self.ahead = facts.ready  # ids that the queue held ready, less those done or in hand; about
         self.quota = quota
         self.after_due, self.after_id = 0.0, 0
         self.share: Share | None = None
