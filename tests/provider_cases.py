@@ -5,6 +5,7 @@ told: as in the profile, half of it, twice as much, or a rate that nobody publis
 given the profile (caps and reactions), as the daemon gives it.
 """
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,7 +18,7 @@ from ekiden.shaping.providers import Provider, Providers
 from ekiden.shaping.reactions import Reaction, Reactions, Seen
 from ekiden.smtp.outcome import Broke, Outcome, Rejected
 from limited_world import LimitedWorld, Regime, world_of
-from scheduler_world import START, Line, job
+from scheduler_world import START, Line, Receiver, job
 
 DIAL: Final = 0.3  # seconds to open a session
 SEND: Final = 0.25  # seconds for a message
@@ -274,11 +275,23 @@ class Found:
     reactions: tuple[str, ...]
 
 
-def measure(words: Words, limits: Limits, hours: float = 2.0) -> Found:
-    """Send for some hours without an end of mail."""
+def measure(words: Words, limits: Limits, hours: float = 2.0, jitter: float = 0.0) -> Found:
+    """Send for some hours without an end of mail.
+
+    Args:
+        words: The provider's.
+        limits: What it enforces.
+        hours: Simulated.
+        jitter: The share by which opening a session, and each message, takes less or longer.
+    """
     span = hours * 3_600.0
     most = limits.within(of_profile(words.name)).carries
     world, regime, reacting = _world(words, limits, most * span * 1.2 + 1_000)
+    if jitter:
+        draw, ends = random.Random(1), (1 - jitter, 1 + jitter)
+        world.receiver_of = lambda _: Receiver(
+            regime.dial * draw.uniform(*ends), regime.send * draw.uniform(*ends)
+        )
     world.run(span)
     used = regime.taken_between(START + span / 2, START + span) / (span / 2) / most
     begun = tuple(dict.fromkeys(one.rule for one in reacting.begun))

@@ -103,6 +103,7 @@ class World:
         self.lines: dict[int, Line] = {}
         self.sessions = Counter[str]()
         self.handed: list[tuple[float, str, int, int]] = []  # at, destination, job, session
+        self.begun: list[tuple[float, str, str]] = []  # at the receiver: at, destination, source
         self.untried: list[tuple[float, str, str]] = []  # of these: at, destination, source
         self.handed_at: dict[int, float] = {}  # by id, the latest
         self.handed_from: list[tuple[float, str, str]] = []  # at, source, site
@@ -289,6 +290,8 @@ class World:
 
     def send(self, line: Line) -> None:
         line.busy = True
+        if self.keep_log:
+            self.begun.append((self.now, line.items[0].destination, line.source))
         receiver = self.receiver_of(line.site)
         self.at(receiver.send, lambda: self.sent(line, receiver))
 

@@ -21,6 +21,7 @@ USED = 0.90  # at least, of the limit, in steady state
 REFUSED = 0.02  # at most, of all transactions
 HOURS = 1.0
 ASK_LESS = [words for words in WORDS if not words.rests or words.resets]
+RATED = [words for words in WORDS if of_profile(words.name).rate]
 REST = [words for words in WORDS if words not in ASK_LESS]
 
 
@@ -40,8 +41,17 @@ def test_every_profile_has_its_receiver() -> None:
 @pytest.mark.parametrize("words", WORDS, ids=name)
 def test_its_own_numbers_are_kept_to(words: Words) -> None:
     found = measure(words, of_profile(words.name), 0.25)
-    assert found.used >= 0.80  # the first minutes are in it; a rate of ours keeps a twentieth back
-    assert found.refused < REFUSED
+    assert found.used >= USED
+    assert found.refused == 0, "a rate of ours is kept where the receiver counts"
+    assert found.reactions == ()
+
+
+@pytest.mark.parametrize("words", RATED, ids=name)
+def test_its_own_rate_is_kept_to_when_time_varies(words: Words) -> None:
+    """A tenth more or less for each session and message: some come too close to each other."""
+    found = measure(words, of_profile(words.name), 0.5, jitter=0.1)
+    assert found.used >= 0.85
+    assert found.refused < 0.005
     assert found.reactions == ()
 
 

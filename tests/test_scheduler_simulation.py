@@ -160,11 +160,17 @@ def most_messages(lines: list[Line], fact: SiteFacts) -> None:
             assert line.sent + len(line.items) <= most
 
 
-def spans(handed: list[float], limits: tuple[Rate, ...], untried: Sequence[float] = ()) -> None:
+def spans(
+    handed: list[float],
+    limits: tuple[Rate, ...],
+    untried: Sequence[float] = (),
+    begun: Sequence[float] = (),
+) -> None:
     for rate in limits:
-        # A budget gets back what was not tried; a bucket does not.
-        back = Counter(untried) if rate.seconds >= HOUR else Counter[float]()
-        times = sorted((Counter(handed) - back).elements())
+        # A budget counts what is handed out and gets back what was not tried; a rate per second or
+        # minute holds where the receiver is, when a message begins there.
+        smooth = begun and rate.seconds < HOUR
+        times = sorted(begun if smooth else (Counter(handed) - Counter(untried)).elements())
         for first, at in enumerate(times[: max(0, len(times) - rate.limit)]):
             # One more than the limit never fits into a half-open span; the clock is a float.
             assert times[first + rate.limit] - at >= rate.seconds - 1e-6, rate
@@ -193,23 +199,27 @@ def test_whatever_happens(world: World) -> None:
         own = {one.name: one.path_caps.messages for one in world.options.sources}
         sent = [(at, source) for at, source, where in world.handed_from if where == site]
         back = [(at, source) for at, name, source in world.untried if facts[name].name == site]
+        met = [(at, source) for at, name, source in world.begun if facts[name].name == site]
         spans(
             [at for at, source in sent if not own[source]],
             site_caps[site].messages,
             [at for at, source in back if not own[source]],
+            [at for at, source in met if not own[source]],
         )
         for name, limits in own.items():
             spans(
                 [at for at, source in sent if source == name],
                 limits,
                 [at for at, source in back if source == name],
+                [at for at, source in met if source == name],
             )
         assert len(sent) <= len(times)
         spans(opened_by_site[site], site_caps[site].connections)
     for provider, times in handed_by_provider.items():
         if provider:
             untried = [at for at, name, _ in world.untried if facts[name].provider == provider]
-            spans(times, provider_caps[provider].messages, untried)
+            begun = [at for at, name, _ in world.begun if facts[name].provider == provider]
+            spans(times, provider_caps[provider].messages, untried, begun)
     paced(world)
 
 

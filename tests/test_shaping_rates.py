@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ekiden.shaping.caps import Caps, Rate
-from ekiden.shaping.rates import Allowance, Bucket, Meter
+from ekiden.shaping.rates import DAY, Allowance, Bucket, Meter
 
 START = 1_000_000.0
 
@@ -63,6 +63,28 @@ def test_seconds_are_smooth_and_days_are_a_budget() -> None:
         budget.spend(START)
     assert budget.left(START) == 0
     assert 86_400.0 <= budget.ready_at(START) - START <= 86_400.0 + 900.0
+
+
+def test_what_is_booked_ahead_is_counted_when_it_starts() -> None:
+    meter = Meter.of((Rate(5, 1.0), Rate(3, DAY)))
+    assert meter is not None
+    interval = 1 / 4.75
+    meter.spend(START)
+    assert meter.opens_at(START, 0.3, alone=False) == pytest.approx(START + 2 * interval - 0.3)
+    meter.spend(START + 0.15, ahead=2 * interval - 0.15)
+    assert meter.ready_at(START + 0.2) == pytest.approx(START + interval), "it takes a later place"
+    meter.spend(START + interval)
+    assert meter.binding(START + 10) == "3 per day", "a budget counts what is handed out"
+    assert Meter.of((Rate(5, 1.0),)).opens_at(START, 0.3, alone=False) <= START  # type: ignore[union-attr]  # one rate is a meter
+
+
+def test_what_starts_at_another_time_than_foreseen_is_counted_again() -> None:
+    meter = Meter.of((Rate(5, 1.0), Rate(2, DAY)))
+    assert meter is not None
+    meter.spend(START)
+    meter.unforeseen(START + 3.0)
+    assert meter.ready_at(START + 3.0) == pytest.approx(START + 3.0 + 1 / 4.75)
+    assert meter.ready_at(START + 9.0) == START + 9.0, "once against the budget"
 
 
 def test_a_start_that_did_not_happen_is_taken_back() -> None:

@@ -33,9 +33,9 @@ def test_a_session_opens_in_time_for_a_place() -> None:
     track = Track()
     track.step(START, 1.0)
     assert track.free(START, 0.3, 1.0) == START + 1.0
-    assert track.free(START, 1.3, 1.0) == START + 2.0
+    assert track.free(START, 1.4, 1.0) == START + 2.0
     track.take(START + 2.0)
-    assert track.free(START, 1.3, 1.0) == START + 3.0
+    assert track.free(START, 1.4, 1.0) == START + 3.0
 
 
 def test_who_is_alone_moves_the_row() -> None:
@@ -46,6 +46,26 @@ def test_who_is_alone_moves_the_row() -> None:
     assert track.free(START, 0.3, 1.0, alone=True) == START + 1.0, "never before its place"
     track.take(START + 1.3)
     assert track.free(START, 1.3, 1.0, alone=True) == START + 2.3, "another opens meanwhile"
+
+
+def test_with_a_burst_places_may_be_used_early_and_no_more_of_them() -> None:
+    track = Track(burst=2.0)
+    for _ in range(3):
+        assert track.next(START, 1.0) <= START
+        track.step(START, 1.0)
+    assert track.next(START, 1.0) == START + 1.0
+    assert track.free(START, 0.5, 1.0) == START + 1.0
+    track.take(START + 1.0)
+    assert track.next(START, 1.0) == START + 2.0, "that place was taken"
+
+
+def test_those_who_open_at_once_while_nobody_waits_take_places_too() -> None:
+    track = Track()
+    places = []
+    for _ in range(4):
+        places.append(track.free(START, 0.3, 0.1))
+        track.take(places[-1])
+    assert places == pytest.approx([START + 0.3, START + 0.4, START + 0.5, START + 0.6])
 
 
 def test_a_place_taken_by_who_came_late_is_still_left_alone() -> None:

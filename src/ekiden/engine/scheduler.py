@@ -267,11 +267,7 @@ class Scheduler:
 
     def session_opened(self, session_id: int, now: float) -> None:
         """Learn that a session is ready for transactions."""
-        session = self._state.sessions[session_id]
-        session.open = True
-        session.path.proven += 1
-        session.path.opened_in(now - session.begun_at)
-        session.served_at = now
+        self._state.sessions[session_id].opened(now)
 
     def session_failed(
         self,

@@ -2,9 +2,9 @@
 
 Two kinds, because the two ends of the scale want different behaviour:
 
-* `Bucket`, for seconds and minutes, is smooth: a virtual-scheduling bucket (GCRA, as in ITU-T I.371
-  annex A; one float of state) with a small burst. A receiver that counts ten a second never sees
-  eleven in a second, and does not see ten in its first hundredth either.
+* `Bucket`, for seconds and minutes, is smooth: places in a row (`track`) with a small burst, each
+  counted for the time at which the message will reach the receiver. One that counts ten a second
+  never sees eleven in a second, and does not see ten in its first hundredth either.
 * `Allowance`, for hours and days, is a budget: it may be used at any speed that the other limits
   allow, and what is left of 500 a day is for tomorrow. Counts are kept in slots; a slot counts in
   full until all of it has left the span, so the limit holds for every span, at the price of coming
@@ -12,8 +12,9 @@ Two kinds, because the two ends of the scale want different behaviour:
 
 Proof for `Bucket`: with burst b and interval i, any half-open span T holds at most
 b - 1 + ceil(T / i) starts. i = T / (N - b + 1 - margin), so that is at most N. The margin
-(5 %) is there because a transaction handed out now reaches the receiver a little later: without it
-two on the border could fall into the same second over there.
+(5 %) is there because not every message takes the same time to the receiver: without it two on the
+border could fall into the same second over there. The first message of a session is counted for the
+time at which the session is expected to be open, or twice where nobody knew.
 """
 
 from collections import deque
@@ -22,6 +23,7 @@ from typing import Final, Protocol
 
 from ekiden.shaping.caps import Rate
 from ekiden.shaping.speed import Speed
+from ekiden.shaping.track import Track
 
 BURST_SHARE: Final = 0.05  # of the limit may start at once
 MARGIN: Final = 0.05  # of the limit is left unused, for jitter on the way to the receiver
@@ -61,34 +63,42 @@ class Limiter(Limit, Protocol):
 class Bucket:
     """At most `limit` in any span of `seconds`, evenly."""
 
-    __slots__ = ("_interval", "_tat", "_tolerance", "label")
+    __slots__ = ("_interval", "_track", "label")
 
     def __init__(self, limit: int, seconds: float, label: str = "") -> None:
         burst = max(1, int(limit * BURST_SHARE))
         self.label = label
         self._interval = seconds / (limit - burst + 1 - limit * MARGIN)
         # UNIX seconds in a float are exact to a quarter of a microsecond; the margin is far wider.
-        self._tolerance = (burst - 1) * self._interval + 1e-6
-        self._tat = float("-inf")  # the theoretical arrival time of the next start
+        self._track = Track((burst - 1) * self._interval + 1e-6)
 
-    def ready_at(self, now: float) -> float:  # noqa: ARG002  the protocol's; this one has no clock
+    def ready_at(self, now: float) -> float:
         """Return the earliest time that one more may start."""
-        return self._tat - self._tolerance
+        return self._track.next(now, self._interval)
+
+    def opens_at(self, now: float, ahead: float, *, alone: bool) -> float:
+        """Return the earliest time for what takes `ahead` seconds until it starts."""
+        return self._track.free(now, ahead, self._interval, alone=alone) - ahead
 
     def spend(self, now: float) -> None:
         """Count one start."""
-        self._tat = max(self._tat, now) + self._interval
+        self._track.step(now, self._interval)
+
+    def book(self, at: float) -> None:
+        """Count one start that is to come."""
+        self._track.take(at)
 
     def refund(self, at: float) -> None:
         """Do nothing: a second's worth is not worth the risk of two starts too close."""
 
     def state(self) -> list[float]:
-        """Return what must be kept: the theoretical arrival time, if there is one."""
-        return [self._tat] if self._tat > 0 else []
+        """Return what must be kept: when the next place is, if somebody has come."""
+        return [self._track.at] if self._track.at > 0 else []
 
     def restore(self, state: list[float]) -> None:
         """Continue from `state`."""
-        self._tat = max([self._tat, *state[:1]])
+        for at in state[:1]:
+            self._track.advance(at)
 
 
 class Allowance:
@@ -226,8 +236,8 @@ class Meter:
     def opens_at(self, now: float, ahead: float, *, alone: bool) -> float:
         """Return the earliest time for a session whose first message starts `ahead` seconds later.
 
-        A limit of ours counts what is handed out. The one that a receiver has counts what reaches
-        it, so the rate that was found of it is asked for the time of arrival.
+        A receiver counts what reaches it, so a smooth rate, ours or one that was found, is asked
+        for the time of arrival. An hour's budget is asked for now.
 
         Args:
             now: UNIX seconds.
@@ -236,7 +246,7 @@ class Meter:
         """
         return max(
             limiter.opens_at(now, ahead, alone=alone)
-            if isinstance(limiter, Speed)
+            if isinstance(limiter, Bucket | Speed)
             else limiter.ready_at(now)
             for limiter in self._every
         )
@@ -250,9 +260,15 @@ class Meter:
         """
         self.moved = True
         for limiter in self._every:
-            if ahead and isinstance(limiter, Speed):
+            if ahead and isinstance(limiter, Bucket | Speed):
                 limiter.book(now + ahead)
             else:
+                limiter.spend(now)
+
+    def unforeseen(self, now: float) -> None:
+        """Count a start again that was booked for another time, where time is what counts."""
+        for limiter in self._every:
+            if isinstance(limiter, Bucket | Speed):
                 limiter.spend(now)
 
     def refund(self, at: float) -> None:

@@ -70,7 +70,9 @@ def open_at(work: Work, path: Path, now: float) -> float:
     if seat_of(work, path).full():
         return FOREVER
     meter = meter_of(work, path).messages
-    return now if meter is None else max(now, meter.ready_at(now))
+    if meter is None:
+        return now
+    return max(now, meter.opens_at(now, path.ahead, alone=path.staying == 0))
 
 
 def closed_because(work: Work, path: Path, now: float) -> tuple[str, float] | None:

@@ -219,7 +219,7 @@ class State(Lines):
                 if scope.messages is not None:
                     scope.messages.spend(now, ahead)
             if destination.messages is not None and not session.free[1]:
-                destination.messages.spend(now)
+                destination.messages.spend(now, ahead)
             if self.backlog and job.rank == 1:
                 self.backlog[session.road.provider] = self.backlog.get(session.road.provider, 1) - 1
             self._hold(session, destination)

@@ -13,6 +13,7 @@ job. A `Session` serves one work on one path.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.gates import Gate, Scope, Standing
@@ -21,6 +22,8 @@ from ekiden.queue.model import JobFacts, JobState, LaneFacts, Waiting
 from ekiden.shaping.caps import NO_CAPS, Caps
 from ekiden.shaping.window import NEVER
 from ekiden.smtp.outcome import Outcome
+
+UNFORESEEN: Final = 0.5  # seconds: a message so far from its place is in another second
 
 
 class Site(Receiver):
@@ -243,6 +246,7 @@ class Session:
         "cut",
         "destination",
         "destinations",
+        "due_at",
         "finishing",
         "free",
         "good",
@@ -281,6 +285,8 @@ class Session:
         self.seat: Scope = work.site  # whose cap on sessions holds for it
         self.free = (False, False)  # of which caps of the destination: `own.Free`
         self.begun_at = now
+        # When its first message is counted for; NEVER while nobody knows how long opening takes.
+        self.due_at = now + path.ahead if path.ahead else NEVER
         self.most = 1_000_000  # messages on this connection
         self.taken = 0
         self.hand = 0  # handed out, not yet settled or returned
@@ -309,6 +315,20 @@ class Session:
         beyond = self.asks and length.limit is not None and carried > length.limit
         answer, self.answered = beyond and not self.answered, self.answered or beyond
         return answer
+
+    def opened(self, now: float) -> None:
+        """Learn that it is ready for transactions."""
+        self.open = True
+        self.served_at = now
+        self.path.proven += 1
+        self.path.opened_in(now - self.begun_at)
+        destinations = () if self.free[1] else tuple(self.destinations)
+        for scope in (*self.metered, *destinations):
+            if scope.messages is None:
+                continue
+            scope.ahead = self.path.ahead
+            if abs(now - self.due_at) > UNFORESEEN:
+                scope.messages.unforeseen(now)
 
     @property
     def alive(self) -> bool:
