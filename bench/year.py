@@ -105,7 +105,7 @@ class Calendar:
         while messages:  # what was deferred
             self.now += 3600.0
             await drain(self.queue, messages, self.now)
-            messages = (await self.queue.overview()).deliveries[State.READY]
+            messages = (await self.queue.deliveries())[State.READY]
         while ended := await self.queue.finished_jobs():
             await asyncio.gather(*(self.queue.mark_done(job.id, self.now) for job in ended))
         return 1e6 / rate

@@ -156,3 +156,13 @@ async def test_fold_keeps_counts_and_respects_readers(queue: Queue, db: Database
         await queue.content(job_id)
     assert await queue.content(kept)
     await db.write(lambda tx: tx.execute("UPDATE job SET total = 0, delivered = 0 WHERE id = 1"))
+
+
+async def test_the_list_of_jobs_does_not_look_at_every_job_there_ever_was(
+    db: Database,
+) -> None:
+    sql = f"{Database.sql('queue', 'job_columns')}\n{Database.sql('queue', 'heads_by_state')}"
+    plan = [row[3] for row in await db.read(f"EXPLAIN QUERY PLAN {sql}", ('["done"]', 100))]
+    searched = [step for step in plan if "job_state" in step]
+    assert searched == ["SEARCH job USING INDEX job_state (state=?)"]  # the newest of each state
+    assert any("job_head" in step for step in plan), plan

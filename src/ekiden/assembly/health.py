@@ -43,8 +43,8 @@ class Health:
 
     async def measured(self) -> bytes:
         """Return everything in Prometheus's text format."""
-        overview = await self._base.queue.overview()
-        depths = {str(state): number for state, number in overview.deliveries.items()}
+        counts = await self._base.queue.deliveries()
+        depths = {str(state): number for state, number in counts.items()}
         events = self._events
         events.metrics.log_failing(failing=bool(events.exporter.trouble))
         events.metrics.destinations_failing(events.destinations.failing())

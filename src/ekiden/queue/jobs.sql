@@ -20,11 +20,12 @@ FROM
 
 -- name: heads_by_state
 (SELECT * FROM job WHERE id IN (
-  -- Jobs of which this is the state, or that of a sibling.
+  -- Jobs of which this is the state, or that of a sibling. +state: siblings are few and have an index
+  -- of their own; by their state every job there ever was would be looked at.
   SELECT id FROM (SELECT id FROM job WHERE head_id IS NULL
     AND state IN (SELECT value FROM json_each(?1)) ORDER BY id DESC LIMIT ?2)
   UNION SELECT head_id FROM job WHERE head_id IS NOT NULL
-    AND state IN (SELECT value FROM json_each(?1))) ORDER BY id DESC LIMIT ?2)
+    AND +state IN (SELECT value FROM json_each(?1))) ORDER BY id DESC LIMIT ?2)
 
 -- name: siblings_of
 (SELECT * FROM job WHERE head_id IN (SELECT value FROM json_each(?1)) ORDER BY id)

@@ -9,6 +9,7 @@ from ekiden.queue.model import (
     JobRow,
     JobState,
     Overview,
+    State,
     identity,
 )
 from ekiden.queue.part import Part, sql
@@ -25,13 +26,20 @@ class Views(Part):
     """Questions; nothing here writes."""
 
     async def overview(self) -> Overview:
-        """Jobs by state, and the deliveries of unfinished jobs by state."""
+        """Jobs by state, and the deliveries of unfinished jobs by state.
+
+        Counts every job there ever was: for people. Who asks all the time asks `deliveries`.
+        """
         jobs = await self._db.read(sql("job_counts"))
-        counts = (await self._db.read(sql("delivery_counts")))[0]
         return Overview(
             jobs={JobState(state): number for state, number in jobs},
-            deliveries=dict(zip(STATES, counts, strict=True)),
+            deliveries=await self.deliveries(),
         )
+
+    async def deliveries(self) -> dict[State, int]:
+        """The deliveries of unfinished jobs by state."""
+        counts = (await self._db.read(sql("delivery_counts")))[0]
+        return dict(zip(STATES, counts, strict=True))
 
     async def backlog(self, now: float, pattern: str = "*", limit: int = 100) -> list[Backlog]:
         """What waits per destination, over all open and paused jobs, the largest first.
