@@ -7,6 +7,8 @@ import pytest
 from ekiden.engine.schedule.facts import SchedulerOptions
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.length import ALIKE
+from ekiden.shaping.speed import Speed, SpeedOptions
+from ekiden.shaping.window import WindowOptions
 from limited_world import LimitedWorld, Regime, world_of
 from scheduler_world import START, job
 
@@ -32,7 +34,7 @@ def longest(world: LimitedWorld) -> int:
 def test_a_limit_on_messages_costs_a_few_refusals_however_many_sessions_there_are(
     many: int,
 ) -> None:
-    regime = Regime(sessions=many, per_session=20)
+    regime = Regime(sessions=many, per_session=20, enough="")  # without a word
     world = sending(regime)
     world.run(HOUR)
     asked = HOUR / 300
@@ -40,6 +42,45 @@ def test_a_limit_on_messages_costs_a_few_refusals_however_many_sessions_there_ar
     settled = regime.no["session"]
     world.run(HOUR)
     assert regime.no["session"] - settled <= asked, "one session asks for all"
+
+
+@pytest.mark.parametrize("many", [1, 20])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "421 too many messages in this connection",
+        "421 Max message per connection reached, closing transmission channel",
+        "421 #4.x.2 Too many messages for this session",
+    ],
+)
+def test_words_about_the_session_teach_its_length_and_slow_nothing(many: int, words: str) -> None:
+    regime = Regime(sessions=100, per_session=20, enough=words)
+    world = world_of({"mx.example": regime}, SchedulerOptions(window=WindowOptions(start=many)))
+    world.add(job(1), {"mx.example": 100_000})
+    world.run(120.0)
+    assert regime.no["session"] <= many, "once at most for each session that was open"
+    learned = world.scheduler.learned()["default to mx.example"]
+    assert learned.length[0] == 20
+    assert learned.speed in ([], Speed(SpeedOptions()).state()), "no rate was found: none was asked"
+    assert learned.refusals == 0
+    assert learned.window[0] >= many
+    # After a restart it is known.
+    again = Regime(sessions=100, per_session=20, enough=words)
+    other = sending(again)
+    other.scheduler.recall(world.scheduler.learned())
+    other.run(60.0)
+    assert len(again.taken) > 100
+    assert again.no["session"] == 0
+
+
+def test_words_to_the_first_message_of_a_session_ask_for_less() -> None:
+    regime = Regime(per_session=0, enough="421 too many messages in this connection")
+    world = sending(regime)
+    world.run(600.0)
+    learned = world.scheduler.learned()["default to mx.example"]
+    assert learned.length == []
+    assert learned.refusals > 0
+    assert regime.no["session"] < 60, "it is left alone for longer and longer"
 
 
 def test_a_limit_on_messages_that_is_gone_is_found_out() -> None:

@@ -103,3 +103,30 @@ def test_it_survives_a_restart() -> None:
     assert again.ask(START + WHILE)
     again.restore([])
     assert again.limit == 10
+
+
+def test_words_are_a_limit_at_once() -> None:
+    length = Length()
+    length.said(20, START, rate=None)
+    length.ended(20, START, asked=False, cut=True)
+    assert length.limit == 20
+    assert not length.ask(START + WHILE - 1)
+    assert length.ask(START + WHILE)
+    length.said(20, START + WHILE, rate=None)
+    length.ended(20, START + WHILE, asked=True, cut=True)
+    assert length.limit == 20
+    assert not length.ask(START + WHILE + 1), "it said the same: asked again after a while"
+
+
+def test_words_raise_and_lower_what_was_known() -> None:
+    length = found(10)
+    length.said(7, START, rate=None)
+    assert length.limit == 7
+    assert length.ask(START + WHILE)
+    length.said(12, START + WHILE, rate=None)
+    length.ended(12, START + WHILE, asked=True, cut=True)
+    assert length.limit == 12
+    kept = Length()
+    kept.restore(length.state())
+    assert kept.limit == 12
+    assert not kept.ask(START + WHILE + 1)

@@ -56,6 +56,7 @@ _ALL: Final = (
     BounceClass("rate_limited", _THROTTLE, "X.7.28", "Too much mail from this source."),
     BounceClass("mailbox_busy", _THROTTLE, "X.2.121", "This mailbox receives too much mail now."),
     BounceClass("too_many_connections", _THROTTLE, "X.4.5", "Too many sessions at once."),
+    BounceClass("session_limit", _THROTTLE, "", "This session has carried as many as it may."),
     BounceClass("too_many_recipients", _THROTTLE, "X.5.3", "Too many recipients in one go."),
     # Reputation
     BounceClass("blocklisted_ip", _BLOCKED, "X.7.1", "The sending address is on a blocklist."),

@@ -131,7 +131,8 @@ def explain(
 
     A later layer takes the place of the earlier ones, key by key: default, provider, site,
     destination, source, configuration set. Without --source and --set, what those say is listed
-    below. Looks the destination up; exits 4 when no mail exchanger is found.
+    below; then what sending there has taught. Looks the destination up; exits 4 when no mail
+    exchanger is found.
     """
     import asyncio  # noqa: PLC0415 - as above
     import time  # noqa: PLC0415
@@ -159,6 +160,8 @@ def explain(
     if not site.route:
         rows.append(("tls", *_tls(policy, said_by, senders)))
     rows += further(loaded, source=bool(source), of_set=bool(configuration_set))
+    if loaded.queue.path.exists():
+        rows += _learned(config, site.name, source)
     if as_json:
         print_json(
             {
@@ -174,6 +177,25 @@ def explain(
             note(f"{what} {each}")
     note(f"site {site.name}, provider {book.provider(name, site) or '-'}")
     print_table([*map(Column, ("limit", "value", "layer"))], rows)
+
+
+def _learned(config: Path | None, site: str, source: str) -> "list[tuple[str, str, str]]":
+    """Return what sending to a site has taught, as (limit, value, who said it)."""
+    from ekiden.cli.access import ask  # noqa: PLC0415 - as above
+    from ekiden.control.pacing_requests import ShowLearned  # noqa: PLC0415
+
+    rows = []
+    for one in ask(config, ShowLearned(site)):
+        if source in ("", one.source):
+            said = f"learned by sending from {one.source}"
+            rows.append((f"sessions of {one.source}, found", f"{one.sessions:,}", said))
+            if one.rate is not None:
+                rows.append(
+                    (f"messages of {one.source}, found", f"{one.rate:.3g} per second", said)
+                )
+            if (length := one.messages_per_session) is not None:
+                rows.append((f"messages_per_session of {one.source}, found", f"{length:,}", said))
+    return rows
 
 
 def _senders(config: "Config", source: str, configuration_set: str) -> "list[Layer]":

@@ -106,7 +106,33 @@ class ShowHours(Question[list[HoursView]], frozen=True):
     method: ClassVar[str] = "hours"
 
 
+class LearnedView(msgspec.Struct, frozen=True):
+    """What sending from a source to a site has taught: null where nothing is known.
+
+    `sessions` at once, `rate` in messages per second, `messages_per_session` after which the
+    receiver ends a session.
+    """
+
+    source: str
+    site: str
+    sessions: int
+    rate: float | None
+    messages_per_session: int | None
+
+
+class ShowLearned(Question[list[LearnedView]], frozen=True):
+    """What was learned by sending to a site, by source; of every site when none is named.
+
+    As it was written down last: a daemon does that every minute.
+    """
+
+    method: ClassVar[str] = "learned"
+
+    site: str = ""
+
+
 PACING_REQUESTS: dict[str, type[Any]] = {
-    kind.method: kind for kind in (Warmups, StartWarmup, HoldWarmup, SkipWarmup, ShowHours)
+    kind.method: kind
+    for kind in (Warmups, StartWarmup, HoldWarmup, SkipWarmup, ShowHours, ShowLearned)
 }
 """By method, for the wire."""

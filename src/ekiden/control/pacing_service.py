@@ -12,14 +12,24 @@ from typing import Any
 import msgspec
 
 from ekiden.control import pacing_requests as asked
-from ekiden.control.pacing_requests import DayView, HourShare, HoursView, WarmupView
+from ekiden.control.pacing_requests import (
+    DayView,
+    HourShare,
+    HoursView,
+    LearnedView,
+    WarmupView,
+)
+from ekiden.engine.schedule.facts import Learned
 from ekiden.errors import NotFoundError, RefusedError
 from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
 from ekiden.shaping.evidence import DayRecord
 from ekiden.shaping.hours import Hours, HoursOptions, HourView
+from ekiden.shaping.length import Length
 from ekiden.shaping.ramps import OTHER, Ramps, WarmupOptions
+from ekiden.shaping.speed import Speed, SpeedOptions
 from ekiden.shaping.warmup import RampState, RampView
+from ekiden.shaping.window import Window, WindowOptions
 from ekiden.text import printable
 
 
@@ -81,6 +91,7 @@ class PacingAnswers:
             asked.HoldWarmup: self._hold,
             asked.SkipWarmup: self._skip,
             asked.ShowHours: self._show_hours,
+            asked.ShowLearned: self._show_learned,
         }
 
     async def _warmups(self, _: asked.Warmups) -> list[WarmupView]:
@@ -117,6 +128,16 @@ class PacingAnswers:
         ramps.recall(states)
         ramps.came_back(await self._queue.came_back())
         return ramps
+
+    async def _show_learned(self, request: asked.ShowLearned) -> list[LearnedView]:
+        kept = await self._queue.remembered(Kind.PATH)
+        decoder = msgspec.json.Decoder(Learned)
+        found = []
+        for name, text in sorted(kept.items()):
+            source, _, site = name.partition(" to ")
+            if request.site in ("", site):
+                found.append(_learned_view(source, site, decoder.decode(text)))
+        return found
 
     async def _show_hours(self, _: asked.ShowHours) -> list[HoursView]:
         hours, now = self._hours, self._clock()
@@ -181,6 +202,14 @@ def _view(one: RampView) -> WarmupView:
         ends=one.ends,
         days=tuple(map(_day, one.days)),
     )
+
+
+def _learned_view(source: str, site: str, learned: Learned) -> LearnedView:
+    window, speed, length = Window(WindowOptions()), Speed(SpeedOptions()), Length()
+    window.restore(learned.window)
+    speed.restore(learned.speed)
+    length.restore(learned.length)
+    return LearnedView(source, site, window.size, speed.rate, length.limit)
 
 
 def _hours_view(hours: Hours, provider: str, learned: list[HourView], now: float) -> HoursView:

@@ -14,6 +14,7 @@ to the scheduler. The rows, in the order they are asked:
 | broke otherwise; other rejection before MAIL; 421 | NextHost, finally RetryAt |
 | 4xx | RetryAt, that recipient only |
 | 5xx: the mailbox does not exist | Bounce, suppress |
+| the session has carried as many as it may | RetryAt, within a minute |
 | 5xx: full, busy, rate, our IP's reputation | RetryAt |
 | 5xx: authentication, content, policy, unknown | Bounce, never suppress |
 | any RetryAt past the delivery's end | Expire |
@@ -130,6 +131,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 _BAD_DOMAIN = frozenset({Cause.NO_SUCH_DOMAIN, Cause.NULL_MX})
 # The receiver, not the recipient, is the matter: another of its hosts would be told the same.
 _SLOW_DOWN = frozenset({Action.THROTTLE_DESTINATION, Action.BLOCKED_REPUTATION})
+_ENOUGH = "session_limit"  # the class that asks for another session, and for nothing else
+_NEXT_SESSION = 60.0  # seconds at most until what met it is tried again
 # A 5xx with one of these is worth another try: the state it names passes.
 _PASSES = frozenset({Action.RETRY_LATER, Action.MAILBOX_FULL_RETRY}) | _SLOW_DOWN
 # These say something about the mailbox; a greylisting or a rate limit does not.
@@ -192,6 +195,8 @@ def _rejected(
     outcome: Rejected, verdict: Verdict, facts: Facts, now: float, wait: float
 ) -> Decision:
     reply, stage, action = outcome.reply, outcome.stage, verdict.action
+    if verdict.klass == _ENOUGH:
+        wait = min(wait, _NEXT_SESSION)
     # RFC 7504 sections 3 and 4. Some receivers answer 521 to a blocked address: the words decide.
     if _accepts_no_mail(outcome) and action not in _SLOW_DOWN:
         return Bounce(suppress=True)
@@ -231,6 +236,8 @@ def lesson(outcome: Outcome, verdict: Verdict | None) -> Lesson:
 
 def _lesson_of_reply(outcome: Rejected, verdict: Verdict) -> Lesson:
     match verdict.action:
+        case _ if verdict.klass == _ENOUGH and not outcome.stage.before_mail:
+            return Lesson.ENOUGH
         case Action.THROTTLE_DESTINATION:
             return Lesson.SLOW
         case Action.BLOCKED_REPUTATION:

@@ -307,7 +307,8 @@ class Scheduler:
         state = self._state
         session = state.sessions[session_id]
         path, cut = session.path, session.cut and session.good > 1 and not session.finishing
-        carried = session.tried - cut
+        cut = cut or session.full > 0
+        carried = session.full or session.tried - cut
         if cut and path.length.cut(carried, now, rate=path.speed.rate):
             serving.shorten(state, path)
         path.length.ended(carried, now, asked=session.asks, cut=cut)
@@ -344,7 +345,7 @@ class Scheduler:
             return
         path = session.path
         path.seconds += 0.3 * (now - at - path.seconds)
-        session.cut = lesson in (Lesson.SLOW, Lesson.BROKEN)
+        session.cut = lesson in (Lesson.SLOW, Lesson.BROKEN, Lesson.ENOUGH)
         path.took(now - max(at, session.served_at))
         session.served_at = now
         if lesson is Lesson.GOOD:
@@ -360,7 +361,9 @@ class Scheduler:
     def _learn(self, session: Session, lesson: Lesson, at: float, now: float, reason: str) -> None:
         path, jitter = session.path, self._state.jitter
         match lesson:
-            case Lesson.SLOW if not session.meets_its_end():
+            case Lesson.ENOUGH if session.fills_up(now):
+                serving.shorten(self._state, path)
+            case Lesson.SLOW | Lesson.ENOUGH if not session.meets_its_end():
                 path.slow(now, at, reason, jitter())
             case Lesson.BLOCKED:
                 path.blocked(now, at, reason, jitter())

@@ -3,8 +3,9 @@
 A receiver that has a limit on messages per session ends each at the same number; one that hangs up
 for any other reason ends them at any. So:
 
-* **The same number three times in a row** is a limit. A session that carried more in between says
-  that it was none.
+* **Words are a limit at once**: "too many messages in this session" says what it is about.
+* **The same number three times in a row** is one, without a word. A session that carried more in
+  between says that it was none.
 * **An end where one is expected** teaches nothing else: neither the window nor the rate is to
   blame. An end short of the limit is about something else, and leaves the limit where it is.
 * **One session asks** for all, after a while: it goes on beyond the limit. Ended there again, it
@@ -72,6 +73,18 @@ class Length:
         self.limit = carried
         self._wait(now, rate)
         return True
+
+    def said(self, carried: int, now: float, *, rate: float | None) -> None:
+        """Learn that the receiver takes no more on a session, in its own words, after so many.
+
+        Args:
+            carried: Messages before the one that was refused; at least one.
+            now: UNIX seconds.
+            rate: Messages per second that the path may send; None for no limit.
+        """
+        self.limit = self._end = carried
+        self._alike = ALIKE
+        self._wait(now, rate)
 
     def ended(self, carried: int, now: float, *, asked: bool, cut: bool) -> None:
         """Learn that a session is over.

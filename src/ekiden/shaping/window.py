@@ -24,6 +24,7 @@ class Lesson(StrEnum):
     GOOD = "good"  # the receiver took it, or refused the recipient alone
     DEFERRED = "deferred"  # a 4xx for this recipient; the path itself is well
     SLOW = "slow"  # it asks for less
+    ENOUGH = "enough"  # it takes no more on this session, and says nothing against the next
     BLOCKED = "blocked"  # it refuses this source, or our domain's authentication
     BROKEN = "broken"  # no conversation: refused, reset, timed out, nonsense
     NONE = "none"  # our own side; nothing to learn

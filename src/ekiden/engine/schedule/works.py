@@ -249,6 +249,7 @@ class Session:
         "due_at",
         "finishing",
         "free",
+        "full",
         "good",
         "hand",
         "id",
@@ -296,6 +297,7 @@ class Session:
         self.good = 0  # transactions on it that went well
         self.asks = False  # it goes on where the receiver has ended sessions before,
         self.answered = False  # and has been refused there
+        self.full = 0  # after so many the receiver said in words that it takes no more
         self.cut = False  # the latest one did not, so that an end now would be the receiver's
         self.probe = False  # of a path that failed or drags
         self.finishing = ""
@@ -306,6 +308,21 @@ class Session:
     def tried(self) -> int:
         """Its transactions that have ended."""
         return self.taken - self.hand
+
+    def fills_up(self, now: float) -> bool:
+        """Learn that its receiver takes no more on it, in words; whether that is about its length.
+
+        Said to the first message it is not: that would be a receiver who takes none. A session that
+        is left open takes no more, and what was on its way is refused for the same reason.
+        """
+        carried = self.full or self.tried - 1
+        if carried < 1:
+            return False
+        if not self.full:
+            self.full = carried
+            self.path.length.said(carried, now, rate=self.path.speed.rate)
+            self.most = min(self.most, self.taken)
+        return True
 
     def meets_its_end(self) -> bool:
         """Whether the refusal that it met is about its length: expected, or asked for."""

@@ -19,6 +19,7 @@ JAPANESE: Final[Mapping[str, str]] = {
     "rate_limited": "この送信元からの通数が多すぎます。",
     "mailbox_busy": "このメールボックスへの通数が多すぎます。",
     "too_many_connections": "同時接続数が多すぎます。",
+    "session_limit": "1回の接続で送れる通数に達しました。",
     "too_many_recipients": "一度に指定した宛先が多すぎます。",
     "blocklisted_ip": "送信元IPアドレスがブロックリストに掲載されています。",
     "reputation": "送信元の評判が低すぎます。",

@@ -88,6 +88,7 @@ OPERATIONS: Final = (
     Operation("POST", "/warmup/hold", pacing.HoldWarmup, _A, "warm-up"),
     Operation("POST", "/warmup/skip", pacing.SkipWarmup, _A, "warm-up"),
     Operation("GET", "/hours", pacing.ShowHours, _R, "warm-up"),
+    Operation("GET", "/learned", pacing.ShowLearned, _R, "warm-up"),
     Operation("POST", "/events/destinations/{name}/skip", basic.SkipEvents, _A, "events"),
     Operation("GET", "/lists", lists.Lists, _R, "lists"),
     Operation("POST", "/lists", lists.AddList, _A, "lists"),
