@@ -8,7 +8,9 @@ import contextlib
 import hashlib
 import shutil
 import smtplib
+import socket
 import ssl
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -130,7 +132,7 @@ async def test_a_pipelined_transaction_is_taken_and_recorded() -> None:
 async def settled(world: World) -> None:
     """Wait until every conversation has ended."""
     async with asyncio.timeout(5):
-        while world.sink.open_sessions:  # noqa: ASYNC110  # the sink has no such event
+        while world.sink.open_sessions:  # noqa: ASYNC110 - the sink tells nobody  # noqa: ASYNC110  # the sink has no such event
             await asyncio.sleep(0.001)
 
 
@@ -500,6 +502,28 @@ async def test_stop_cuts_what_is_open() -> None:
 
 
 # --- clients of others --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["reset", "plain text"])
+async def test_a_handshake_that_fails_ends_that_session_and_troubles_nobody(said: bytes) -> None:
+    async with asyncio.timeout(30), running(World(tls=True)) as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(b"EHLO client.example\r\nSTARTTLS\r\n")
+        await reader.readuntil(b"220 Ready to start TLS\r\n")
+        tasks = asyncio.all_tasks()
+        writer.write(said)
+        if said:
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+        else:
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        while world.sink.open_sessions:  # noqa: ASYNC110 - the sink tells nobody
+            await asyncio.sleep(0.01)
+        # What a task ends with and nobody asks for would be told by a traceback in the log.
+        ended = [task for task in tasks if task.done()]
+        assert [task.exception() for task in ended] == [None]
 
 
 async def test_aiosmtplib_with_starttls() -> None:

@@ -22,7 +22,7 @@ import logging
 import ssl
 from typing import Final, cast
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from ekiden import limits
 
@@ -222,7 +222,7 @@ class Wire(SMTP):
         try:
             await self.greet()
             await self._commands()
-        except (HungUpError, asyncio.IncompleteReadError, ConnectionError):
+        except (HungUpError, asyncio.IncompleteReadError, ConnectionError, TLSSetupException):
             pass
         except asyncio.CancelledError:
             if self.writing is not None:
