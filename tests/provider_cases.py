@@ -118,6 +118,23 @@ WORDS: Final = (
         "connections, slow down. OFR004_104 [104]",
     ),
     Words(
+        "sfr",
+        "sfr.fr",
+        "smtp-in.sfr.fr",
+        slower="450 4.7.1 Client host rejected: Service refused due to bad behavior. SFR_IN_105",
+        rests=7_200.0,
+    ),
+    Words(
+        "laposte",
+        "laposte.net",
+        "smtpz4.laposte.net",
+        slower="450 4.7.1 <192.0.2.1>: Client host rejected: Service refuse. Veuillez essayer plus "
+        "tard. service refused, please try later. LPN027_503",
+    ),
+    Words("free", "free.fr", "mx1.free.fr"),
+    Words("tonline", "t-online.de", "mx00.t-online.de"),
+    Words("kpn", "kpnmail.nl", "mx.kpnmail.nl"),
+    Words(
         "yahoo-jp",
         "yahoo.co.jp",
         "mx1.mail.yahoo.co.jp",
@@ -140,6 +157,12 @@ WORDS: Final = (
         "mx.jcom.home.ne.jp",
         enough="421 #4.x.2 Too many messages for this session",
     ),
+    Words("qq-tencent", "qq.com", "mx3.qq.com"),
+    Words("netease", "163.com", "163mx01.mxmail.netease.com"),
+    Words("mimecast", "company.example", "eu-smtp-inbound-1.mimecast.com"),
+    Words("proofpoint", "company.example", "mxa-0012ab01.gslb.pphosted.com"),
+    Words("barracuda", "company.example", "d1234a.ess.barracudanetworks.com"),
+    Words("ironport", "company.example", "mx1.hc123-4.eu.iphmx.com"),
 )
 
 

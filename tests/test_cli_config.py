@@ -8,10 +8,12 @@ import pytest
 
 from commands import Result, Run, beside, runner
 from ekiden import __version__, settings
+from ekiden.cli import profile_page
 from ekiden.cli.output import visible
 from ekiden.config import example, load, loads
 from ekiden.engine.capsbook import further
 from ekiden.shaping.caps import Caps, Rate
+from ekiden.shaping.providers import Providers
 from ekiden.sink.dns import DnsOptions, DnsServer
 
 
@@ -97,7 +99,7 @@ def test_what_is_shown_loads_as_the_same(ekiden: Run, tmp_path: Path) -> None:
 
 
 def explained(result: Result) -> dict[str, list[str]]:
-    return {row[0]: row[1:] for row in result.rows}
+    return {row[0]: row[1:3] for row in result.rows}
 
 
 def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
@@ -131,7 +133,9 @@ def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
         )
         result = ekiden("config", "explain", "gmail.com")
         assert result.code == 0
-        assert result.err == "site gmail-smtp-in.l.google.com, provider gmail\n"
+        assert result.err == (
+            "site gmail-smtp-in.l.google.com, provider gmail (Gmail and Google Workspace)\n"
+        )
         rows = explained(result)
         assert rows["destination_sessions"] == ["2", "destination gmail.com"]
         assert rows["messages"] == ["10 per second", "site *.google.com"]
@@ -159,7 +163,45 @@ def test_each_limit_and_who_said_it(ekiden: Run, tmp_path: Path) -> None:
         as_json = ekiden("config", "explain", "GMAIL.com", "--json").json
         assert as_json["provider"] == "gmail"
         assert {one["key"]: one["layer"] for one in as_json["limits"]}["sessions"] == "default"
-        assert ekiden("config", "explain", "none.example").code == 4
+        nobody = ekiden("config", "explain", "none.example")
+        assert nobody.code == 4
+        assert "to ask without a look-up: --mx HOST" in nobody.err
+
+
+def test_a_limit_says_where_it_was_read(ekiden: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[provider.docomo]\nsessions = 1\n", encoding="utf-8")
+    explain = ("config", "explain", "docomo.ne.jp", "--mx", "MFSMAX.docomo.ne.jp.")
+    result = ekiden(*explain)
+    assert result.err == "site mfsmax.docomo.ne.jp, provider docomo (NTT docomo)\n"
+    read = {row[0]: row[3] for row in result.rows}
+    assert read["messages_per_session"].startswith("www.docomo.ne.jp/service/imode_mail/notice/")
+    assert read["messages"].startswith("ours: docomo asks to send in small lots")
+    assert read["sessions"] == "your configuration"
+    assert read["size"] == read["destination_sessions"] == ""
+    profile = ekiden(*explain, "--json").json["profile"]
+    assert profile["avoid"]["bulk"] == ["*:00-*:05"]
+    assert profile["reactions"][0]["what"] == (
+        "docomo-recipients: on too many recipients, 20 in 10 min: sessions at most 1 for 60 min,"
+        " for the source at this provider"
+    )
+    assert "www.docomo.ne.jp/service/docomo_mail/smtp_notice" in profile["read"]
+    company = ekiden("config", "explain", "company.example", "--mx", "mx.company.example")
+    assert company.err == "site mx.company.example, provider -\n"
+    assert ekiden("config", "explain", "a.example", "--mx", "a", "--json").json["profile"] is None
+
+
+def test_on_a_terminal_the_providers_page_stands_under_its_limits() -> None:
+    providers = Providers.load()
+    for provider in providers:
+        page = profile_page.text(provider)
+        assert page.startswith(provider.notes)
+        for one in (*provider.read, *provider.unread):
+            assert f"  {one}" in page
+        for rule in provider.reactions:
+            assert f"  {rule.name}: on " in page
+    assert "Does not begin at: bulk *:00-*:05 (Asia/Tokyo)" in profile_page.text(
+        providers["docomo"]
+    )
 
 
 def test_lint_of_shaping(ekiden: Run, tmp_path: Path) -> None:

@@ -18,11 +18,24 @@ from provider_cases import (
 )
 
 USED = 0.90  # at least, of the limit, in steady state
+SHORT = 0.85  # of sessions so short that the gap between two is a tenth of the time
 REFUSED = 0.02  # at most, of all transactions
 HOURS = 1.0
-ASK_LESS = [words for words in WORDS if not words.rests or words.resets]
-RATED = [words for words in WORDS if of_profile(words.name).rate]
-REST = [words for words in WORDS if words not in ASK_LESS]
+
+
+def _distinct() -> list[Words]:
+    """Return one of those who say and allow the same: more of them would show nothing new."""
+    found: dict[object, Words] = {}
+    for words in WORDS:
+        says = (words.full, words.enough, words.slower, words.resets, words.rests)
+        found.setdefault((*says, of_profile(words.name)), words)
+    return list(found.values())
+
+
+DISTINCT = _distinct()
+ASK_LESS = [words for words in DISTINCT if not words.rests or words.resets]
+RATED = [words for words in DISTINCT if of_profile(words.name).rate]
+REST = [words for words in DISTINCT if words not in ASK_LESS]
 
 
 def name(words: Words) -> str:
@@ -38,7 +51,7 @@ def test_every_profile_has_its_receiver() -> None:
         assert provider.has_host(words.mx)
 
 
-@pytest.mark.parametrize("words", WORDS, ids=name)
+@pytest.mark.parametrize("words", DISTINCT, ids=name)
 def test_its_own_numbers_are_kept_to(words: Words) -> None:
     found = measure(words, of_profile(words.name), 0.25)
     assert found.used >= USED
@@ -55,10 +68,11 @@ def test_its_own_rate_is_kept_to_when_time_varies(words: Words) -> None:
     assert found.reactions == ()
 
 
-@pytest.mark.parametrize("words", WORDS, ids=name)
+@pytest.mark.parametrize("words", DISTINCT, ids=name)
 def test_tighter_limits_are_found(words: Words) -> None:
-    found = measure(words, tighter(words.name), HOURS)
-    assert found.used >= USED
+    limits = tighter(words.name)
+    found = measure(words, limits, HOURS)
+    assert found.used >= (SHORT if limits.sessions * limits.each < 10 else USED)
     assert found.refused < REFUSED
     assert found.reactions == (), "what the window answers needs no reaction"
 
@@ -78,6 +92,6 @@ def test_who_asks_for_a_rest_is_left_in_peace(words: Words) -> None:
     assert tries <= 20, "what was on its way when it said so, and no more"
 
 
-@pytest.mark.parametrize("words", WORDS, ids=name)
+@pytest.mark.parametrize("words", DISTINCT, ids=name)
 def test_who_never_throttles_gets_full_speed_within_a_minute(words: Words) -> None:
     assert full_speed(words) <= 60

@@ -1,6 +1,8 @@
 """Provider profiles: who is who, what they ask, and who says so."""
 
+import re
 import tomllib
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -10,6 +12,16 @@ from ekiden.shaping.layers import Layer, LimitSet, effective
 from ekiden.shaping.providers import OURS, Provider, Providers
 
 PROVIDERS = Providers.load()
+KUMO = "KumoMTA "
+# A host, with a path or without, that is no part of a mail address.
+ADDRESS = re.compile(
+    r"(?<![\w@./-])(?:[a-z0-9-]+\.)+(?:com|net|org|io|jp|fr|de|codes)\b(?:/[\w./?=@-]*[\w-])?"
+)
+
+
+def _bare(address: str) -> str:
+    """Return an address without what is said about it."""
+    return address.partition(" ")[0].removeprefix("www.").rstrip("/:.")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +38,14 @@ PROVIDERS = Providers.load()
         ("docomo.ne.jp", ["mfsmax.docomo.ne.jp"], "docomo"),
         ("ezweb.ne.jp", ["lsean.ezweb.ne.jp"], "au"),
         ("d.vodafone.ne.jp", [], "softbank"),
+        ("comcast.net", ["mx1.comcast.net"], "comcast"),
+        ("comcast.net", ["mx-comcast.mail.am0.yahoodns.net"], "yahoo"),
+        ("cox.net", ["mx-cox.mail.am0.yahoodns.net"], "yahoo"),
+        ("club-internet.fr", ["smtp-in.sfr.fr"], "sfr"),
+        ("company.example", ["eu-smtp-inbound-1.mimecast.com"], "mimecast"),
+        ("company.example", ["mxa-0012ab.gslb.pphosted.com"], "proofpoint"),
+        ("company.example", ["mx1.hc123-4.iphmx.com", "mx2.hc123-4.iphmx.com"], "ironport"),
+        ("company.example", ["mxbiz1.qq.com"], "qq-tencent"),
         ("example.org", ["notgoogle.com"], None),
         ("example.org", [], None),
     ],
@@ -44,6 +64,35 @@ def test_every_number_has_a_source_and_every_profile_can_match(provider: Provide
     for pattern in provider.destinations:
         found = PROVIDERS.match(pattern.replace("*", "x"), [])
         assert found is provider, "shadowed"
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS), ids=lambda provider: provider.name)
+def test_every_address_says_whether_it_was_read(provider: Provider) -> None:
+    """What a page cites is in one of its two lists, and nothing is in both."""
+    said = [provider.notes, *(source for _, source in provider.sources)]
+    said += [rule.source for rule in provider.reactions]
+    said += [provider.avoid.source] if provider.avoid else []
+    said = [text for text in said if not text.startswith(KUMO)]  # it names domains of its tables
+    listed = [_bare(one) for one in (*provider.read, *provider.unread)]
+    assert len(set(listed)) == len(listed)
+    for text in said:
+        for found in ADDRESS.findall(text):
+            address = _bare(found)
+            own = any(fnmatchcase(address, one) for one in provider.destinations)
+            known = own or any(address.startswith(one) or one.startswith(address) for one in listed)
+            assert known, f"{found}: list it under read or unread"
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS), ids=lambda provider: provider.name)
+def test_a_number_is_ours_or_stands_on_a_page_that_was_read(provider: Provider) -> None:
+    read = [_bare(one) for one in provider.read]
+    for key, source in provider.sources:
+        if source.startswith(KUMO):
+            table = source.removeprefix(KUMO).split(",")[0]
+            assert f"github.com/KumoCorp/kumomta: {table}" in provider.read, key
+        elif not source.startswith(OURS):
+            cited = [_bare(found) for found in ADDRESS.findall(source)]
+            assert any(page.startswith(one) for page in cited for one in read), key
 
 
 def test_nobody_published_is_marked_as_ours() -> None:

@@ -1,5 +1,6 @@
 """`ekiden config`: is the configuration right, and what does it say."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,7 +117,7 @@ def show(
         print(settings.show(loaded), end="")
 
 
-def explain(
+def explain(  # noqa: PLR0917 - typer passes options by name
     destination: Annotated[str, typer.Argument(help="A recipient domain.", show_default=False)],
     source: Annotated[
         str, typer.Option("--source", help="For mail that leaves from this source.")
@@ -124,32 +125,44 @@ def explain(
     configuration_set: Annotated[
         str, typer.Option("--set", help="For jobs of this configuration set.")
     ] = "",
+    mx: Annotated[
+        list[str] | None,
+        typer.Option("--mx", help="Its mail exchanger, instead of a look-up; may be repeated."),
+    ] = None,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the limits that hold for a destination, and which layer said each.
+    """Print the limits that hold for a destination, which layer said each and where it was read.
 
     A later layer takes the place of the earlier ones, key by key: default, provider, site,
     destination, source, configuration set. Without --source and --set, what those say is listed
-    below; then what sending there has taught. Looks the destination up; exits 4 when no mail
-    exchanger is found.
+    below; then what sending there has taught; on a terminal, what is known of the provider stands
+    under it. Looks the destination up; exits 4 when no mail exchanger is found.
     """
     import asyncio  # noqa: PLC0415 - as above
     import time  # noqa: PLC0415
 
     from ekiden import settings  # noqa: PLC0415
+    from ekiden.cli import profile_page  # noqa: PLC0415
     from ekiden.cli.options import load_config  # noqa: PLC0415
     from ekiden.engine.capsbook import CapsBook, further, profiles  # noqa: PLC0415
     from ekiden.engine.names import a_labels  # noqa: PLC0415
-    from ekiden.engine.sites import Unresolved  # noqa: PLC0415
+    from ekiden.engine.sites import Unresolved, given  # noqa: PLC0415
     from ekiden.errors import UnavailableError  # noqa: PLC0415
 
     loaded = load_config(config)
     senders = _senders(loaded, source, configuration_set)
-    resolver = settings.resolver(loaded, time.time)
-    site = asyncio.run(resolver.resolve(destination))
-    if isinstance(site, Unresolved):
-        raise UnavailableError(site.outcome.detail, where=destination)
+    if mx:
+        site = given(mx)
+    else:
+        found = asyncio.run(settings.resolver(loaded, time.time).resolve(destination))
+        if isinstance(found, Unresolved):
+            raise UnavailableError(
+                found.outcome.detail,
+                where=destination,
+                remedy="name its mail exchanger to ask without a look-up: --mx HOST",
+            )
+        site = found
     name = destination if destination.startswith("[") else a_labels(destination)
     book = CapsBook(loaded, profiles(loaded))
     policy, said_by = settings.dialling(loaded).tls.explain(
@@ -162,21 +175,29 @@ def explain(
     rows += further(loaded, source=bool(source), of_set=bool(configuration_set))
     if loaded.queue.path.exists():
         rows += _learned(config, site.name, source)
+    profile = book.profile(name, site)
+    cited = [(*row, profile_page.source(profile, row[0], row[2])) for row in rows]
     if as_json:
         print_json(
             {
                 "destination": name,
                 "site": site.name,
                 "provider": book.provider(name, site),
-                "limits": [{"key": key, "value": value, "layer": by} for key, value, by in rows],
+                "limits": [
+                    dict(zip(("key", "value", "layer", "source"), row, strict=True))
+                    for row in cited
+                ],
+                "profile": profile_page.as_json(profile),
             }
         )
         return
     for what, each in (("from source", source), ("for jobs of the set", configuration_set)):
         if each:
             note(f"{what} {each}")
-    note(f"site {site.name}, provider {book.provider(name, site) or '-'}")
-    print_table([*map(Column, ("limit", "value", "layer"))], rows)
+    note(f"site {site.name}, provider {profile_page.heading(profile)}")
+    print_table([*map(Column, ("limit", "value", "layer", "read at"))], cited)
+    if profile is not None and sys.stdout.isatty():
+        print("\n" + profile_page.text(profile))
 
 
 def _learned(config: Path | None, site: str, source: str) -> "list[tuple[str, str, str]]":

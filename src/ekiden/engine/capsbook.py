@@ -133,10 +133,14 @@ class CapsBook:
 
     def provider(self, destination: str, site: Site) -> str:
         """Return the provider's name, "" when it is nobody known or a route leads elsewhere."""
-        if site.route:
-            return ""
-        provider = self._providers.match(destination, [host.name for host in site.hosts])
+        provider = self.profile(destination, site)
         return "" if provider is None else provider.name
+
+    def profile(self, destination: str, site: Site) -> Provider | None:
+        """Return its profile, None when it is nobody known or a route leads elsewhere."""
+        if site.route:
+            return None
+        return self._providers.match(destination, [host.name for host in site.hosts])
 
     def _layers(self, destination: str, site: Site) -> list[Layer]:
         layers = [self._default]

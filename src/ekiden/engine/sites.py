@@ -71,6 +71,16 @@ def site_name(hosts: Iterable[str], port: int = 25) -> str:
     return name if port == 25 else f"{name}:{port}"
 
 
+def given(hosts: Sequence[str]) -> Site:
+    """Return the site that hosts make which somebody names, without a look-up.
+
+    Args:
+        hosts: Their names, the best first; a dot at the end and capitals do not count.
+    """
+    names = [host.lower().rstrip(".") for host in hosts]
+    return Site(site_name(names), tuple(MxHost(at, name) for at, name in enumerate(names)))
+
+
 def _folded(hosts: Sequence[str]) -> str:
     if len(hosts) == 1:
         return hosts[0]

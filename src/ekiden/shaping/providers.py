@@ -21,7 +21,8 @@ from ekiden.shaping.reactions import Rule, overlaid, parse
 
 OURS: Final = "ours"  # how the source of a value begins that no provider published
 _TLS: Final = frozenset({"opportunistic", "required", "verified", "off"})
-_FIELDS: Final = frozenset({"title", "mx", "destinations", "notes", "limits", "avoid", "reactions"})
+_LISTS: Final = ("mx", "destinations", "read", "unread")
+_FIELDS: Final = frozenset({"title", *_LISTS, "notes", "limits", "avoid", "reactions"})
 _AVOID: Final = frozenset({"bulk", "transactional", "time_zone", "source"})
 
 
@@ -59,6 +60,8 @@ class Provider:
         notes: What an operator should know.
         avoid: When mail should not begin there.
         reactions: What is done about its replies.
+        read: The pages that were read for it, as they are cited.
+        unread: Addresses known from practice that were not opened: they may have moved.
     """
 
     name: str
@@ -70,6 +73,8 @@ class Provider:
     notes: str = ""
     avoid: Avoid | None = None
     reactions: tuple[Rule, ...] = ()
+    read: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     def has_host(self, host: str) -> bool:
         """Whether an MX host is one of its own."""
@@ -192,6 +197,8 @@ def _over(base: Provider, own: Provider) -> Provider:
         notes=own.notes or base.notes,
         avoid=own.avoid or base.avoid,
         reactions=overlaid(base.reactions, own.reactions),
+        read=own.read or base.read,
+        unread=own.unread or base.unread,
     )
 
 
@@ -212,11 +219,11 @@ def _provider(name: str, table: Mapping[str, Any], where: str) -> Provider:
     for mx in table.get("mx", ()):
         if not mx or mx != mx.lower():
             raise ConfigError(f"{mx!r} is no host name", where=place, remedy="write it lower case")
+    lists = {key: tuple(table.get(key, ())) for key in _LISTS}
     return Provider(
         name=name,
         title=table.get("title", name),
-        mx=tuple(table.get("mx", ())),
-        destinations=tuple(table.get("destinations", ())),
+        **lists,
         limits=LimitSet(**values),
         sources=tuple(sources),
         notes=table.get("notes", "").strip(),
