@@ -75,6 +75,7 @@ class Line:
     sent: int = 0
     busy: bool = True
     over: bool = False
+    latest: int = 0  # the id that was sent last
 
 
 @dataclass
@@ -84,6 +85,7 @@ class World:
     receiver_of: Callable[[str], Receiver] = lambda _: Receiver()
     seed: int = 1
     batch: int = 1
+    keeps: Callable[[int], str] = lambda _: ""  # the source that an id keeps to
     close_time: float = 0.01
     check: bool = True
     steps_max: int = 20_000
@@ -238,7 +240,7 @@ class World:
                 if len(found) == action.limit:
                     more = True
                     break
-                found.append(Waiting(number, due))
+                found.append(Waiting(number, due, self.keeps(number)))
         self.scheduler.loaded(action.lane_id, found, more, self.now)
 
     def hand(self, item: Item, session: int) -> None:
@@ -300,6 +302,7 @@ class World:
             return
         item = line.items.pop(0)
         line.sent += 1
+        line.latest = item.id
         lesson = receiver.lesson(self, line)
         self.out.discard(item.id)
         if lesson is Lesson.GOOD:

@@ -48,6 +48,7 @@ PURE_FILES = (
     "engine/schedule/serving.py",
     "engine/schedule/slots.py",
     "engine/schedule/state.py",
+    "engine/schedule/sticking.py",
     "engine/schedule/turns.py",
     "engine/schedule/ways.py",
     "engine/schedule/works.py",

@@ -4,11 +4,22 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ekiden.queue.model import Priority, State, WindowRequest
 from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
-from queue_world import NOW, START, check_books, claim_all, new_job, opened, rows, settlement
+from queue_world import (
+    NOW,
+    START,
+    attempt,
+    check_books,
+    claim_all,
+    new_job,
+    opened,
+    rows,
+    settlement,
+)
 
 BULK = Priority.BULK
 
@@ -114,6 +125,23 @@ async def test_windows_follow_a_cursor(queue: Queue) -> None:
         seen += more[big.id]
     assert [item.id for item in seen] == list(range(1, 8))
     assert await queue.windows([], NOW) == {}
+
+
+async def test_who_was_greylisted_keeps_to_its_source(queue: Queue) -> None:
+    """Read from the last attempt, so it holds after a restart; another answer ends it."""
+    await opened(queue, "a@x.example", "b@x.example", "c@x.example")
+    one, two, _ = await claim_all(queue)
+    grey = replace(attempt(code=450), source="a1", klass="greylisted")
+    await queue.settle(
+        [
+            settlement(one, State.READY, due_at=NOW, attempt=grey),
+            settlement(two, State.READY, due_at=NOW, attempt=replace(grey, klass="temporary")),
+        ],
+        NOW,
+    )
+    asked = [WindowRequest(one.lane_id)]
+    found = (await queue.windows(asked, NOW))[one.lane_id]
+    assert [(item.id, item.source) for item in found] == [(one.id, "a1"), (two.id, "")]
 
 
 async def test_next_due_and_park(queue: Queue, db: Database) -> None:

@@ -79,7 +79,10 @@ class Feeding(Part):
         found = await self._db.read_json(sql("windows"), (pack(asked), ms(until), most))
         limits = {request.lane_id: request.limit for request in requests}
         return {
-            lane: [Waiting(id_, seconds(due_at)) for id_, due_at in rows[: limits[lane]]]
+            lane: [
+                Waiting(id_, seconds(due_at), source or "")
+                for id_, due_at, source in rows[: limits[lane]]
+            ]
             for lane, rows in found
         }
 

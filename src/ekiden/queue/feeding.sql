@@ -21,17 +21,19 @@ SELECT json_group_array(json_array(id, job_id, destination, priority, ready, due
   LIMIT :limit);
 
 -- name: windows
--- ?1: [[lane, after due, after id]]; two ranges, as above.
+-- ?1: [[lane, after due, after id]]; two ranges, as above. The last attempt is read of what has one: who
+-- was greylisted comes back from the same source.
 SELECT json_group_array(json_array(r.value ->> 0, json((
-  SELECT json_group_array(json_array(id, due_at)) FROM (
+  SELECT json_group_array(json_array(id, due_at, (
+    SELECT a.source FROM attempt a WHERE a.id = last_attempt AND a.class = 'greylisted'))) FROM (
     SELECT * FROM (
-      SELECT d.id, d.due_at FROM delivery d
+      SELECT d.id, d.due_at, d.last_attempt FROM delivery d
       WHERE d.lane_id = r.value ->> 0 AND d.state = 0 AND d.due_at = r.value ->> 1
         AND d.id > r.value ->> 2 AND d.due_at <= ?2
       ORDER BY d.id LIMIT ?3)
     UNION ALL
     SELECT * FROM (
-      SELECT d.id, d.due_at FROM delivery d
+      SELECT d.id, d.due_at, d.last_attempt FROM delivery d
       WHERE d.lane_id = r.value ->> 0 AND d.state = 0 AND d.due_at > r.value ->> 1
         AND d.due_at <= ?2
       ORDER BY d.due_at, d.id LIMIT ?3)

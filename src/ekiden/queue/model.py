@@ -258,10 +258,14 @@ class LaneFacts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False):
-    """A ready delivery as the scheduler's window holds it."""
+    """A ready delivery as the scheduler's window holds it.
+
+    `source`: it was greylisted when it came from there, and keeps to it; "" for any source.
+    """
 
     id: int
     due_at: float
+    source: str = ""
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from ekiden.engine.schedule import sticking
 from ekiden.engine.schedule.better import better_at
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.gates import Scope
@@ -160,6 +161,7 @@ def _closed(state: State, destination: Destination, site: Site, now: float) -> R
         or _site_closed(site, now, lane)
         or _sources_closed(state, lane, site, now)
         or _engine_closed(state, now)
+        or sticking.because(lane, now)
         or _waits_within(destination, site, now)
     )
 

@@ -173,13 +173,17 @@ Counts = dict[str, dict[str, list[float]]]  # "messages", "connections" -> Meter
 
 
 class Item(NamedTuple):
-    """A delivery handed out: to be claimed, sent, and settled or returned."""
+    """A delivery handed out: to be claimed, sent, and settled or returned.
+
+    `source`: as it waited (`queue.model.Waiting`).
+    """
 
     id: int
     lane_id: int
     job_id: int
     destination: str
     due_at: float
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def returned(state: State, lane_id: int, items: Sequence[Item], now: float) -> N
         if held is None:
             continue
         _refund(state, held, now)
-        back.append(Waiting(item.id, item.due_at))
+        back.append(Waiting(item.id, item.due_at, item.source))
     if not back:
         return
     lane = state.lanes.get(lane_id)

@@ -5,6 +5,7 @@ or leaves the line because its sessions suffice. After each the next in line beh
 let through, so a free slot is never left unused and nobody is woken in vain.
 """
 
+from itertools import islice
 from typing import cast
 
 from ekiden.engine.schedule.facts import FOREVER, Action, Close, Open, Wake
@@ -12,7 +13,8 @@ from ekiden.engine.schedule.gates import Gate, Scope
 from ekiden.engine.schedule.overflow import sources_of
 from ekiden.engine.schedule.own import free_of, has_own, messages_per_session, open_at
 from ekiden.engine.schedule.state import SUSPENDED_PARK, State, waits_for_own
-from ekiden.engine.schedule.turns import lane_of_rank
+from ekiden.engine.schedule.sticking import AMONG, LOOK, idle_session, lacks_session, wanted
+from ekiden.engine.schedule.turns import Way, lane_of_rank
 from ekiden.engine.schedule.ways import Path, Road
 from ekiden.engine.schedule.works import Session, Work
 from ekiden.shaping.ramps import OTHER
@@ -31,15 +33,17 @@ def next_session(state: State, now: float) -> Action | None:
     waits_at: Gate | None = None
     if work.rings[rank] and (at := _hours(state, work, rank, now)) > now:
         _wait_for_hours(state, work, rank, at, now)
-    elif work.idle and work.rings[rank]:
-        session = next(iter(work.idle.values()))
+    elif (session := idle_session(work, rank, now)) is not None:
         state.not_idle(session)
         action = Wake(session.id)
         state.work_in_line(work, rank)
-    elif _wants(state, work, rank):
+    elif _wants(state, work, rank, now):
         found = _closed(work, now) or _path(state, work, rank, now)
         if isinstance(found, Path):
             action = _open(state, work, rank, found, now)
+            if action is None and work.rings[rank]:  # all of it keeps to other sources
+                waits_at, at = _wait_for_source(state, work, rank, now)
+                state.work_at_gate(work, rank, waits_at, at)
         else:
             waits_at, at = found
             action = _wait(state, work, rank, (waits_at, at), now)
@@ -64,11 +68,11 @@ def _wait_for_hours(state: State, work: Work, rank: int, at: float, now: float) 
         state.park_rank(work, rank, at)
 
 
-def _wants(state: State, work: Work, rank: int) -> bool:
+def _wants(state: State, work: Work, rank: int, now: float) -> bool:
     """Whether one more session is worth opening."""
     if not work.rings[rank]:
         return False
-    if work.sessions == 0:
+    if work.sessions == 0 or lacks_session(work, rank, now):
         return True
     wants = work.waiting > work.sessions * state.options.session_share
     if wants and state.pressed:
@@ -100,7 +104,11 @@ def _path(state: State, work: Work, rank: int, now: float) -> Path | tuple[Gate,
     roads: list[tuple[float, Gate]] = []
     busy: list[tuple[float, Gate]] = []
     own = has_own(work)
-    for source in sources_of(state, work, rank, now):
+    source_wanted = wanted(work, rank, now)
+    every = sources_of(state, work, rank, now)
+    if source_wanted:
+        every = sorted(every, key=lambda one: one.name != source_wanted)
+    for source in every:
         path = state.path(source, site)
         at = _path_opens_at(state, path, now)
         if own and at <= now:
@@ -117,7 +125,23 @@ def _path(state: State, work: Work, rank: int, now: float) -> Path | tuple[Gate,
         if at <= now:
             return path
         busy.append((at, source))
+    if source_wanted:
+        return _wait_for_source(state, work, rank, now)
     return _wait_where(site, site_at, roads, busy)
+
+
+def _wait_for_source(state: State, work: Work, rank: int, now: float) -> tuple[Gate, float]:
+    """Return where a work waits whose next deliveries keep to a source that has no room for them.
+
+    What comes after those in the queue is read meanwhile: they must not stand in its way.
+    """
+    for share in work.rings[rank]:
+        for lane in islice(share.lanes, AMONG):
+            if lane.sticking:
+                lane.more = True
+                lane.quota = max(lane.quota, min(2 * len(lane.items) + 1, state.options.lane_most))
+                state.want_load(lane)
+    return work.site, now + LOOK
 
 
 def _wait_where(
@@ -159,8 +183,8 @@ def _path_opens_at(state: State, path: Path, now: float) -> float:
 
 def _open(state: State, work: Work, rank: int, path: Path, now: float) -> Action | None:
     cold = state.road(path.source, work.site).cold
-    free = free_of(work, path)
-    lane = lane_of_rank(state, work, rank, None, now, cold=cold, free=free)
+    way = Way(path.source.name, cold, free_of(work, path))
+    lane = lane_of_rank(state, work, rank, None, now, way=way)
     if lane is None:
         return None
     session = state.begin(work, path, now)

@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ekiden.engine.schedule import own
+from ekiden.engine.schedule import own, sticking
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Action,
@@ -140,6 +140,7 @@ class State(Lines):
         else:
             lane.items.extend(fresh)
         self.waiting += len(fresh)
+        lane.sticking += sum(item.source != "" for item in fresh)
         if lane.share is not None:
             lane.share.work.waiting += len(fresh)
 
@@ -161,6 +162,7 @@ class State(Lines):
         self.known.difference_update(item.id for item in lane.items)
         self.waiting -= len(lane.items)
         lane.items.clear()
+        lane.sticking = 0
         self.loads.pop(lane.id, None)
         del self.lanes[lane.id]
         lane.job.lanes.pop(lane.id, None)
@@ -201,9 +203,15 @@ class State(Lines):
     # --- The hand ---------------------------------------------------------------------------------
 
     def hand_out(self, lane: Lane, session: Session | None, now: float) -> Item:
-        """Take the first id of a lane's window into a session's hand."""
+        """Take the first id of a lane's window that may leave from there into a session's hand."""
         items = lane.items
-        waiting = items.popleft()
+        if session is None or not lane.sticking:
+            waiting = items.popleft()
+        else:
+            at = max(sticking.place(lane, session.path.source.name, now), 0)
+            waiting = items[at]
+            del items[at]
+        lane.sticking -= waiting.source != ""
         job, destination = lane.job, lane.destination
         self.waiting -= 1
         if lane.share is not None:
@@ -227,7 +235,8 @@ class State(Lines):
                 job.spend(now)
         if lane.more:
             self.want_load(lane)
-        return Item(waiting.id, lane.id, job.facts.id, destination.name, waiting.due_at)
+        due_at, source = waiting.due_at, waiting.source
+        return Item(waiting.id, lane.id, job.facts.id, destination.name, due_at, source)
 
     def _hold(self, session: Session, destination: Destination) -> None:
         """Count a session at a destination while it has something of it, or served it last."""

@@ -8,14 +8,34 @@ ring and left where it will be put back from.
 """
 
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from ekiden.engine.schedule.better import better_at
 from ekiden.engine.schedule.facts import FOREVER
 from ekiden.engine.schedule.state import State
+from ekiden.engine.schedule.sticking import AMONG, place
 from ekiden.engine.schedule.works import Destination, Job, Lane, Session, Share, Work
 
 LOOKED_AT: Final = 64  # lanes of a job among which a cold source looks for the most engaged
+
+
+class Way(NamedTuple):
+    """How a lane's next would leave.
+
+    Args:
+        source: From where.
+        cold: Whether that source warms up there.
+        free: Of which caps of the destination the session is free (`own.Free`).
+    """
+
+    source: str
+    cold: bool
+    free: tuple[bool, bool]
+
+
+def way_of(session: Session) -> Way:
+    """Return how what a session takes leaves."""
+    return Way(session.path.source.name, session.road.cold, session.free)
 
 
 def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | None:
@@ -26,8 +46,7 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
     for rank in (first, 1 - first):
         if shut[rank] or not work.rings[rank]:
             continue
-        cold, free = session.road.cold, session.free
-        lane = lane_of_rank(state, work, rank, session, now, cold=cold, free=free)
+        lane = lane_of_rank(state, work, rank, session, now, way=way_of(session))
         if lane is not None:
             if rank == 1:
                 work.turn = 0
@@ -44,8 +63,7 @@ def lane_of_rank(
     session: Session | None,
     now: float,
     *,
-    cold: bool,
-    free: tuple[bool, bool],
+    way: Way,
 ) -> Lane | None:
     """Return the next lane among a work's mail of one rank.
 
@@ -55,11 +73,11 @@ def lane_of_rank(
         rank: 0 for transactional mail, 1 for bulk.
         session: Which session would take it; None for one that would be opened for it.
         now: UNIX seconds.
-        cold: Whether it would leave from a source that warms up there.
-        free: Of which caps of the destination the session is free (`own.Free`).
+        way: How it would leave.
     """
     ring = work.rings[rank]
-    while ring:
+    passed = 0  # shares with nothing but what keeps to another source
+    while len(ring) > passed:
         share = ring[0]
         job = share.job
         if not job.from_at <= now < job.facts.expires_at:
@@ -72,12 +90,16 @@ def lane_of_rank(
                 ring.popleft()
                 _set_aside(state, share, job, better, now)
                 continue
-        if cold:
+        if way.cold:
             _engaged_first(share)
-        lane = _lane_of_share(state, share, session, free, now)
+        lane = _lane_of_share(state, share, session, way, now)
         if lane is not None:
             ring.rotate(-1)
             return lane
+        if share.lanes:
+            ring.rotate(-1)
+            passed += 1
+            continue
         ring.popleft()
         share.in_line = False
     return None
@@ -96,17 +118,23 @@ def _engaged_first(share: Share) -> None:
 
 
 def _lane_of_share(
-    state: State, share: Share, session: Session | None, free: tuple[bool, bool], now: float
+    state: State, share: Share, session: Session | None, way: Way, now: float
 ) -> Lane | None:
+    """Return the next lane of a share that may leave this way; those that may not stay in line."""
     lanes = share.lanes
-    while lanes:
+    passed = 0
+    while passed < min(len(lanes), AMONG):
         lane = lanes[0]
         if not lane.items or lane.share is not share:
             lanes.popleft()
             if lane.share is share:
                 lane.in_line = False
             continue
-        at = opens_at(lane.destination, session, free, now)
+        if lane.sticking and place(lane, way.source, now) < 0:
+            lanes.rotate(-1)
+            passed += 1
+            continue
+        at = opens_at(lane.destination, session, way.free, now)
         if at > now:
             lanes.popleft()
             if now + state.options.park_after < at < FOREVER and lane.destination.rationed(now):
@@ -168,7 +196,7 @@ def _lane_held_up(session: Session, work: Work, shut: tuple[bool, bool], now: fl
             if share is None or share.work is not work or not lane.items:
                 continue
             job = share.job
-            if shut[job.rank]:
+            if shut[job.rank] or place(lane, session.path.source.name, now) < 0:
                 continue
             if job.from_at <= now < job.facts.expires_at and (
                 opens_at(destination, session, session.free, now) <= now

@@ -153,6 +153,7 @@ class Lane:
         "more",
         "quota",
         "share",
+        "sticking",
     )
 
     def __init__(self, facts: LaneFacts, job: Job, destination: Destination, quota: int) -> None:
@@ -161,6 +162,7 @@ class Lane:
         self.destination = destination
         self.items: deque[Waiting] = deque()
         self.more = True  # the queue holds due ids beyond the window
+        self.sticking = 0  # of these, those that were greylisted and keep to a source
         self.loading = False
         self.hand = 0  # of its ids, those that are handed out
         self.ahead = facts.ready  # ids that the queue held ready, less those done or in hand; about
