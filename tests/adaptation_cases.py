@@ -48,6 +48,13 @@ CASES = (
 )
 
 
+QUOTAS = (
+    Case("1,000 an hour", 1_000 / 3_600, _rate(1_000, 3_600.0)),
+    Case("1,000 an hour by the clock", 1_000 / 3_600, _rate(1_000, 3_600.0, fixed=True)),
+    Case("5,000 an hour by the clock", 5_000 / 3_600, _rate(5_000, 3_600.0, fixed=True)),
+)
+
+
 def random_case(seed: int) -> Case:
     """Return a receiver that nobody has thought of: every limit drawn from `seed`."""
     draw = random.Random(seed)
@@ -109,6 +116,19 @@ def measure(case: Case, hours: float) -> Figures:
     world.run(span)
     used = regime.taken_between(START + span / 2, START + span) / (span / 2)
     return Figures(case.limit, used / case.limit, world.refused_share)
+
+
+def by_the_hour(case: Case, hours: int) -> list[Figures]:
+    """Return what came of each hour: of a quota, not of a pace."""
+    regime, found = case.make(1), []
+    world = _world(regime, case.limit * 3_600 * (hours + 2))
+    for _ in range(hours):
+        taken, refused = len(regime.taken), world.refusals
+        world.run(3_600.0)
+        taken, refused = len(regime.taken) - taken, world.refusals - refused
+        used = taken / (case.limit * 3_600)
+        found.append(Figures(case.limit, used, refused / max(1, taken + refused)))
+    return found
 
 
 def recovery(case: Case) -> float:

@@ -188,11 +188,14 @@ class LimitedWorld(World):
         super().gone(line)
 
     @property
+    def refusals(self) -> int:
+        """How many transactions and greetings were answered with a 4xx."""
+        return self.transactions["refused"] + self.transactions["refused sessions"]
+
+    @property
     def refused_share(self) -> float:
         """The share of transactions and greetings that were answered with a 4xx."""
-        told = self.transactions
-        bad = told["refused"] + told["refused sessions"]
-        return bad / max(1, bad + told["taken"])
+        return self.refusals / max(1, self.refusals + self.transactions["taken"])
 
 
 def _words(outcome: Outcome) -> str:

@@ -7,7 +7,9 @@ import pytest
 
 from adaptation_cases import (
     CASES,
+    QUOTAS,
     Case,
+    by_the_hour,
     full_speed_after,
     measure,
     neighbours,
@@ -36,6 +38,14 @@ def test_receivers_that_nobody_thought_of() -> None:
     assert used[2] >= IN_STEADY_STATE  # eight in ten
     assert refused[-2] < REFUSED  # nine in ten
     assert refused[-1] < REFUSED * 1.1
+
+
+@pytest.mark.parametrize("case", QUOTAS, ids=lambda case: case.name)
+def test_an_hourly_quota_is_used_in_every_hour(case: Case) -> None:
+    """Shut for the rest of the hour, it is asked seldom; what it takes in an hour is its pace."""
+    for hour in by_the_hour(case, 5):
+        assert hour.used >= 0.95
+        assert hour.refused < REFUSED
 
 
 @pytest.mark.parametrize("case", CHEAP[:2], ids=lambda case: case.name)

@@ -23,9 +23,20 @@ def test_the_same_end_three_times_is_a_limit() -> None:
 
 def test_ends_at_any_number_are_none() -> None:
     length = Length()
-    for carried in (5, 7, 5, 7, 7, 5):
+    for carried in (5, 7, 5, 8, 8, 9, 7, 7):
         assert not length.cut(carried, START, rate=None)
     assert length.limit is None
+
+
+def test_ends_short_of_the_furthest_do_not_hide_it() -> None:
+    """It hangs up on who is too fast, too: after any number, up to its limit."""
+    length = Length()
+    ends = (100, 37, 100, 12, 55)
+    assert not any(length.cut(carried, START, rate=1.0) for carried in ends)
+    assert length.expects(100)
+    assert not length.expects(37)
+    assert length.cut(100, START, rate=1.0)
+    assert length.limit == 100
 
 
 def test_a_session_that_carried_more_says_that_it_was_none() -> None:

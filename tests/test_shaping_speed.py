@@ -180,6 +180,22 @@ def test_what_a_minute_had_room_for_it_has() -> None:
     assert speed.knee > 4.0, "not the one in twelve seconds"
 
 
+def test_what_an_hour_had_room_for_it_has() -> None:
+    """A thousand an hour: a few of the next are taken an hour later, and it is shut again."""
+    speed = Speed(SpeedOptions())
+    speed.limit(1.0, START)
+    for second in range(1_000):
+        speed.good(START + second, since=START + second - 0.1)
+    now = START + 1_000
+    speed.ease(now)
+    assert not speed.trouble(now + 10, since=now + 9)
+    again = now + 2_700
+    for step in range(20):
+        speed.good(again + step * 2, since=again + step * 2)
+    assert speed.trouble(again + 50, since=again + 50)
+    assert speed.knee > 0.2, "not twenty in 2,750 seconds"
+
+
 def test_a_large_question_that_fails_is_followed_by_one_half_as_large() -> None:
     speed, now = asking()
     step = 0.0

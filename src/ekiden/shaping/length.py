@@ -4,8 +4,8 @@ A receiver that has a limit on messages per session ends each at the same number
 for any other reason ends them at any. So:
 
 * **Words are a limit at once**: "too many messages in this session" says what it is about.
-* **The same number three times in a row** is one, without a word. A session that carried more in
-  between says that it was none.
+* **The same number three times** is one without a word: in a row, or of all ends the furthest, with
+  ends short of it in between. A session that carried more says that it was none.
 * **An end where one is expected** teaches nothing else: neither the window nor the rate is to
   blame. An end short of the limit is about something else, and leaves the limit where it is.
 * **One session asks** for all, after a while: it goes on beyond the limit. Ended there again, it
@@ -29,12 +29,14 @@ class Length:
         limit: So many; None while no limit has shown.
     """
 
-    __slots__ = ("_alike", "_ask_at", "_asking", "_end", "limit")
+    __slots__ = ("_alike", "_ask_at", "_asking", "_end", "_furthest", "_met", "limit")
 
     def __init__(self) -> None:
         self.limit: int | None = None
         self._end = 0  # after how many the latest were ended,
         self._alike = 0  # and how many in a row
+        self._furthest = 0  # the most that one has carried,
+        self._met = 0  # and how many were ended just there
         self._ask_at = NEVER
         self._asking = False  # a session is out that asks
 
@@ -50,7 +52,9 @@ class Length:
 
     def expects(self, carried: int) -> bool:
         """Whether an end after so many is the limit's, or would be if there is one."""
-        return carried == self.limit or (self._alike > 0 and carried == self._end)
+        if carried == self.limit or (self._alike > 0 and carried == self._end):
+            return True
+        return self._met > 0 and carried == self._furthest
 
     def cut(self, carried: int, now: float, *, rate: float | None) -> bool:
         """Learn that the receiver ended a session of its own accord after so many messages.
@@ -65,10 +69,13 @@ class Length:
         """
         self._alike = self._alike + 1 if carried == self._end else 1
         self._end = carried
+        if carried >= self._furthest:
+            self._met = self._met + 1 if carried == self._furthest else 1
+            self._furthest = carried
         if carried == self.limit:
             self._wait(now, rate)
             return False
-        if self._alike < ALIKE:
+        if self._alike < ALIKE and not (carried == self._furthest and self._met >= ALIKE):
             return False
         self.limit = carried
         self._wait(now, rate)
@@ -97,6 +104,8 @@ class Length:
         """
         if not cut and carried > self._end:
             self._alike = 0
+        if not cut and carried > self._furthest:
+            self._furthest, self._met = carried, 0
         if not asked:
             return
         self._asking = False

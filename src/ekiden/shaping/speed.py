@@ -24,10 +24,10 @@ session also gets a rate, which learns as the window does:
   at which it will arrive.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from ekiden.shaping.taken import HOUR, MINUTE, Taken
 from ekiden.shaping.track import Track
 
 NEVER: Final = float("-inf")
@@ -51,9 +51,6 @@ EARLY_MOST: Final = 0.02  # seconds at most that one may start before its place
 LATE: Final = 120.0  # seconds after which a receiver that counts by the minute may still object
 SPAN: Final = 4.0  # seconds over which it is measured what is taken, and at least
 SPAN_MESSAGES: Final = 20  # so many messages at a slow rate
-SLOT: Final = 5.0  # seconds: how finely the last minute is counted
-SLOTS: Final = 12
-MINUTE: Final = SLOT * SLOTS
 GAP: Final = 5.0  # seconds without a message end a run
 PROVEN: Final = 20.0  # seconds of a run that tell more than the pause before it
 _ABOVE_MEAN: Final = 1.25  # of the mean since a step down: it has the climb in it
@@ -79,42 +76,6 @@ class SpeedOptions:
     hold: float = 30.0
 
 
-class Minute:
-    """How many messages were taken in the last minute."""
-
-    __slots__ = ("_began", "_counts", "_slot")
-
-    def __init__(self) -> None:
-        self._counts = deque([0] * SLOTS, SLOTS)  # of five seconds each, the present one last
-        self._slot = 0
-        self._began = NEVER
-
-    def count(self, now: float) -> None:
-        """Count one that is taken."""
-        self._move(now)
-        self._counts[-1] += 1
-
-    def mean(self, now: float) -> float:
-        """Return how many there were per second."""
-        self._move(now)
-        span = min(now - self._began, (SLOTS - 1) * SLOT + now % SLOT)
-        return sum(self._counts) / max(span, SLOT)
-
-    def least(self, now: float) -> float:
-        """Return how many per second the whole of it comes to, whatever part they came in."""
-        self._move(now)
-        return sum(self._counts) / MINUTE
-
-    def _move(self, now: float) -> None:
-        slot = int(now // SLOT)
-        if self._began == NEVER or slot - self._slot >= SLOTS:
-            self._counts.extend([0] * SLOTS)
-            self._began = now
-        else:
-            self._counts.extend([0] * (slot - self._slot))
-        self._slot = max(slot, self._slot)
-
-
 class Speed:
     """The rate of a path: a `rates.Limiter` once `rate` is set.
 
@@ -132,6 +93,7 @@ class Speed:
         "_evidence_at",
         "_good_at",
         "_goods",
+        "_hour",
         "_mean",
         "_minute",
         "_options",
@@ -140,6 +102,8 @@ class Speed:
         "_run",
         "_run_at",
         "_shut",
+        "_shut_at",
+        "_shut_for",
         "_span_at",
         "_spent",
         "_step",
@@ -171,13 +135,16 @@ class Speed:
         self._goods = 0
         self._spent = 0
         self._count = 0  # taken since the last step down
-        self._shut = False  # since then it was asked for nothing at all, once or more
+        self._shut = False  # since then it was asked for nothing at all, once or more,
+        self._shut_at = NEVER  # the latest time since then, which lasted
+        self._shut_for = 0.0  # so many seconds
         self._good_at = NEVER  # the latest,
         self._run_at = NEVER  # and since when they came without a gap
         self._span_at = NEVER  # the present span of measuring: since when,
         self._run = 0  # how many,
         self._mean = 0.0  # and how many per second in the one before
-        self._minute = Minute()
+        self._minute = Taken(MINUTE, 12)
+        self._hour = Taken(HOUR, 60)
 
     # --- Limiter ----------------------------------------------------------------------------------
 
@@ -185,7 +152,7 @@ class Speed:
         """Return the earliest time that one more may start."""
         if self.rate is None:
             return NEVER
-        return self._track.next(now, 1.0 / self.rate) - min(EARLY * self.rate, EARLY_MOST)
+        return self._track.next(now, self._interval(self.rate)) - min(EARLY * self.rate, EARLY_MOST)
 
     def opens_at(self, now: float, ahead: float, *, alone: bool = False) -> float:
         """Return the earliest time for what takes `ahead` seconds until it starts.
@@ -197,15 +164,12 @@ class Speed:
         """
         if self.rate is None:
             return now
-        return self._track.free(now, ahead, 1.0 / self.rate, alone=alone) - ahead
+        return self._track.free(now, ahead, self._interval(self.rate), alone=alone) - ahead
 
     def spend(self, now: float) -> None:
         """Count one start."""
         if self.rate is not None:
-            interval = 1.0 / self.rate
-            if not (self._count or self._eased):
-                interval = max(interval, SAME)  # one asks for all whether it is still full
-            self._track.step(now, interval)
+            self._track.step(now, self._interval(self.rate))
             self._spent += 1
 
     def book(self, at: float) -> None:
@@ -213,6 +177,10 @@ class Speed:
         if self.rate is not None:
             self._track.take(at)
             self._spent += 1
+
+    def _interval(self, rate: float) -> float:
+        """Return the seconds between two places; after a halving one asks for all first."""
+        return 1.0 / rate if self._count or self._eased else max(1.0 / rate, SAME)
 
     def refund(self, at: float) -> None:
         """Do nothing: as in `rates.Bucket`."""
@@ -304,7 +272,8 @@ class Speed:
         if since <= self._stepped_at:
             return False
         if not self._count:
-            self._shut = True
+            if not self._shut:
+                self._shut, self._shut_at = True, now
             self._cost = min(self._cost + 1.0, COST_MOST)
             return False
         rate = self.rate
@@ -322,11 +291,14 @@ class Speed:
         if not self._shut:
             return rate
         # It takes much at once, then nothing for long: the mean of both is what it allows. Over
-        # less than a minute that may be the pause alone: what a minute had room for it has.
+        # less than its minute that may be the pause alone: what a minute had room for it has. Who
+        # is shut for longer than one counts by the hour.
         elapsed = now - self._stepped_at
         mean = self._count / elapsed * _ABOVE_MEAN
         if elapsed < MINUTE:
             mean = max(mean, self._minute.least(now))
+        elif elapsed < HOUR and self._shut_for > MINUTE:
+            mean = max(mean, self._hour.least(now))
         return min(rate, max(mean, rate / DROP_MOST))
 
     def _find_knee(self, rate: float, top: float, now: float) -> None:
@@ -353,7 +325,7 @@ class Speed:
         self._set(rate, now)
         self._stepped_at = now
         self._eased, self._cost = eased, min(run + 1.0, COST_MOST)
-        self._count, self._run, self._shut = 0, 0, False
+        self._count, self._run, self._shut, self._shut_for = 0, 0, False, 0.0
         self._run_at = self._span_at = self._good_at = now
         self._mean = 0.0
 
@@ -391,6 +363,9 @@ class Speed:
             self._span_at, self._run = now, 0
         self._good_at = now
         self._minute.count(now)
+        self._hour.count(now)
+        if self._shut and not self._count:
+            self._shut_for = now - self._shut_at
         self._run += 1
         self._count += 1
 
