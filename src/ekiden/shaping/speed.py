@@ -334,7 +334,9 @@ class Speed:
         if self.rate is not None:
             taken, proven = self.taken(now), min(self.knee, self.rate / (1 + STEP))
             found = proven if taken >= IN_USE * proven else taken * BELOW
+            asked = self.rate / self.knee - 1
             self.limit(min(found, self._top(self.rate, now)), now)
+            self._step = max(asked, STEP) / 2 if asked > 0 else STEP  # or it was the rate after all
 
     def limit(self, rate: float, now: float) -> None:
         """Go no faster than `rate` from now on, as if that had been learned."""
