@@ -1,5 +1,7 @@
 """The rate that is found by asking: down by half once a run, up while it binds."""
 
+from itertools import pairwise
+
 import pytest
 
 from ekiden.shaping.speed import FLOOR, STEP, Speed, SpeedOptions
@@ -130,6 +132,21 @@ def test_an_unused_rate_proves_nothing() -> None:
     assert speed.rate == rate
 
 
+def test_a_rate_that_is_waited_for_binds_though_it_is_not_used() -> None:
+    """Two sessions of five messages: between them nothing is sent, within them all wait."""
+    speed, now = throttled()
+    rate = speed.rate
+    for _ in range(60):
+        for _ in range(5):
+            now = max(now, speed.ready_at(now))
+            speed.spend(now)
+            speed.good(now + 0.05, since=now)
+        now += 2.0
+    assert rate is not None
+    assert speed.rate is not None
+    assert speed.rate > rate
+
+
 def test_much_at_once_and_then_nothing_is_measured_as_both() -> None:
     """Sixty a minute: a burst is taken in seconds, then all is refused until the minute is over."""
     speed, now = throttled(60)
@@ -209,6 +226,21 @@ def test_a_large_question_that_fails_is_followed_by_one_half_as_large() -> None:
         now = drive(speed, now, 1)
     assert speed.rate == pytest.approx(knee * (1 + step / 2))
     assert now - failed < 45, "it has paid for the question on its climb"
+
+
+def test_what_was_too_much_a_moment_ago_is_approached_by_halves() -> None:
+    speed, now = asking()
+    while speed.rate is not None and speed.rate < 1.3 * speed.knee:
+        now = drive(speed, now, 1)
+    assert speed.rate is not None
+    failed = speed.rate
+    speed.ease(now)
+    asked = {speed.rate}
+    while now < START + 300 and speed.rate < failed:
+        now = drive(speed, now, 1)
+        asked.add(speed.rate)
+    beyond = sorted(rate for rate in asked if rate > failed / 1.3)
+    assert all(later - rate <= (failed - rate) * 0.9 for rate, later in pairwise(beyond))
 
 
 def test_a_slow_question_is_held_until_it_has_told_something() -> None:

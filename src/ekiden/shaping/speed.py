@@ -45,7 +45,11 @@ COST_MOST: Final = 10.0  # refusals: what one question is thought to cost at mos
 EXCESS: Final = 1.5  # messages more than at the knee: who counts by the minute has noticed then
 COST_HALVED: Final = 600.0  # seconds at most that half the price of a dear question is waited for
 DROP_MOST: Final = 64.0  # a rate falls at most so far below itself before it is halved
-USED: Final = 0.8  # of what the rate allowed must have been used for it to bind
+USED: Final = 0.8  # of what the rate allowed must have been used for it to bind,
+WAITED: Final = 0.6  # or so many have waited for their places: sessions, and gaps between them
+_PUNCTUAL: Final = (
+    0.25  # of an interval: who starts so soon after its place began has waited for it
+)
 EARLY: Final = 0.001  # of a second for each message per second: what a late timer costs,
 EARLY_MOST: Final = 0.02  # seconds at most that one may start before its place
 LATE: Final = 120.0  # seconds after which a receiver that counts by the minute may still object
@@ -91,6 +95,7 @@ class Speed:
         "_earned",
         "_eased",
         "_evidence_at",
+        "_failed",
         "_good_at",
         "_goods",
         "_hour",
@@ -106,10 +111,12 @@ class Speed:
         "_shut_for",
         "_span_at",
         "_spent",
+        "_starts",
         "_step",
         "_stepped_at",
         "_sure",
         "_track",
+        "_waited",
         "knee",
         "label",
         "rate",
@@ -126,6 +133,7 @@ class Speed:
         self._earned = 0.0  # messages that went well on a climb, beyond what it had cost
         self._eased = False  # the latest step down was a small one
         self._step = STEP  # of the next question
+        self._failed = 0.0  # the rate of the latest one that failed
         self._stepped_at = NEVER
         self._respite = 0.0  # seconds for which nothing started after the latest refusal
         self._raised_at = NEVER  # when the knee was raised, by an answer that may come late,
@@ -134,6 +142,8 @@ class Speed:
         self._evidence_at = NEVER  # since when `_goods` and `_spent` are counted
         self._goods = 0
         self._spent = 0
+        self._starts = 0  # of these, the ones that were counted when they started,
+        self._waited = 0  # and who started as soon as there was a place
         self._count = 0  # taken since the last step down
         self._shut = False  # since then it was asked for nothing at all, once or more,
         self._shut_at = NEVER  # the latest time since then, which lasted
@@ -169,7 +179,11 @@ class Speed:
     def spend(self, now: float) -> None:
         """Count one start."""
         if self.rate is not None:
-            self._track.step(now, self._interval(self.rate))
+            interval = self._interval(self.rate)
+            self._starts += 1
+            late = now - self._track.next(now, interval)
+            self._waited += -EARLY_MOST <= late < interval * _PUNCTUAL
+            self._track.step(now, interval)
             self._spent += 1
 
     def book(self, at: float) -> None:
@@ -221,7 +235,8 @@ class Speed:
         elapsed = now - self._evidence_at
         if self._goods < _GOODS or elapsed < self._wait(self.rate):
             return False
-        if self._spent < USED * self.rate * elapsed:
+        used = self._spent >= USED * self.rate * elapsed
+        if not used and self._waited < WAITED * max(self._starts, _GOODS):
             self._restart(now)
             return False
         self._rise(self.rate, now)
@@ -309,6 +324,7 @@ class Speed:
                 top = min(top, self._minute.mean(now) * (1 + STEP))
             self.knee = min(self.knee, top)
             self._step = max(asked, STEP) / 2  # what it allows lies between the two
+            self._failed = rate
         elif now - self._raised_at < LATE:
             self.knee = min(self._sure, top)
         else:
@@ -334,7 +350,7 @@ class Speed:
         if self.rate is not None:
             taken, proven = self.taken(now), min(self.knee, self.rate / (1 + STEP))
             found = proven if taken >= IN_USE * proven else taken * BELOW
-            asked = self.rate / self.knee - 1
+            asked, self._failed = self.rate / self.knee - 1, self.rate
             self.limit(min(found, self._top(self.rate, now)), now)
             self._step = max(asked, STEP) / 2 if asked > 0 else STEP  # or it was the rate after all
 
@@ -391,9 +407,16 @@ class Speed:
                 self._cost = 1.0
                 self._step = min(self._step * 2, STEP_MOST)
                 self._sure, self._raised_at, self.knee = self.knee, now, rate
-            rate *= 1 + self._step
+            rate = self._question(rate, now)
         self.rose_at = now
         self._set(rate, now)
+
+    def _question(self, rate: float, now: float) -> float:
+        """Return the rate to ask for next: not beyond what was too much a moment ago."""
+        asked = rate * (1 + self._step)
+        if rate < self._failed < asked and now - self._stepped_at < self._options.probe_max:
+            return max((rate + self._failed) / 2, rate * (1 + STEP / 2))
+        return asked
 
     def _set(self, rate: float, now: float) -> None:
         self.rate = rate
@@ -404,3 +427,4 @@ class Speed:
 
     def _restart(self, now: float) -> None:
         self._evidence_at, self._goods, self._spent = now, 0, 0
+        self._starts, self._waited = 0, 0
