@@ -140,8 +140,9 @@ class Observer:
                 for generation in (0, 1, 2)
             },
             "gc_ms": round(sum(pauses), 1),
-            "stacks": self.stacks.most_common(25),
-            "others": self.others.most_common(15),
+            # Copies, made in one step: the looking thread adds to them while this counts.
+            "stacks": Counter(dict(self.stacks)).most_common(25),
+            "others": Counter(dict(self.others)).most_common(15),
         }
 
 

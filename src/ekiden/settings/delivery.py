@@ -20,10 +20,13 @@ def engine(config: Config) -> EngineOptions:
 
 def scheduling(config: Config) -> SchedulerOptions:
     """Return the scheduler's options."""
-    paths = config.paths
+    paths, most = config.paths, config.delivery.max_sessions
     return SchedulerOptions(
         sources=source_facts(config),
-        caps=Caps(sessions=config.delivery.max_sessions),
+        caps=Caps(sessions=most),
+        # A site that takes little has a lane and a session: with fewer lanes than sessions, those
+        # that wait with an open session would keep the others out.
+        lanes_max=max(SchedulerOptions().lanes_max, most + most // 4),
         sets=set_caps(config),
         idle=config.delivery.idle,
         window=WindowOptions(
