@@ -16,4 +16,6 @@ def test_there_are_lanes_for_all_sessions(tmp_path: Path, sessions: int, lanes: 
         f'[delivery]\nhostname = "mail.sender.example"\nmax_sessions = {sessions}\n', "utf-8"
     )
     path.chmod(0o600)
-    assert settings.scheduling(load(path)).lanes_max == lanes
+    found = settings.scheduling(load(path))
+    assert found.lanes_max == lanes
+    assert found.waiting_max >= lanes * found.lane_first

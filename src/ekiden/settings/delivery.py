@@ -21,12 +21,15 @@ def engine(config: Config) -> EngineOptions:
 def scheduling(config: Config) -> SchedulerOptions:
     """Return the scheduler's options."""
     paths, most = config.paths, config.delivery.max_sessions
+    usual = SchedulerOptions()
+    # A site that takes little has a lane and a session: with fewer lanes than sessions, or fewer
+    # windows than lanes, those that wait with an open session would keep the others out.
+    lanes = max(usual.lanes_max, most + most // 4)
     return SchedulerOptions(
         sources=source_facts(config),
         caps=Caps(sessions=most),
-        # A site that takes little has a lane and a session: with fewer lanes than sessions, those
-        # that wait with an open session would keep the others out.
-        lanes_max=max(SchedulerOptions().lanes_max, most + most // 4),
+        lanes_max=lanes,
+        waiting_max=max(usual.waiting_max, lanes * usual.lane_first),
         sets=set_caps(config),
         idle=config.delivery.idle,
         window=WindowOptions(
