@@ -35,6 +35,7 @@ _EARLY: Final = 250  # settled deliveries after which a round comes at once
 _AGAIN: Final = 3600.0  # seconds before the same block is told again
 _TOLD_MOST: Final = 1000
 _JOBS_KNOWN: Final = 1000
+_AT_ONCE: Final = 64  # ways summed up in one turn of the loop
 _PIECE: Final = 1000
 
 
@@ -231,16 +232,27 @@ class Standings:
         if not ways:
             return
         self._ways = Counter()
-        more: dict[str, Tally] = {}
-        for (way, bounced), number in ways.items():
-            tally = Tally(float(number), float(number) if bounced else 0.0)
-            for scope in await self._scopes(way):
-                more[scope] = more.get(scope, Tally()).add(tally, 1 << 50)
+        try:
+            more = await self._by_scope(ways)
+        except asyncio.CancelledError:
+            self._ways.update(ways)
+            raise
         try:
             await self._queue.add_tallies(more, self._options.volume, self._now())
         except UnavailableError:
             self._ways.update(ways)
             raise
+
+    async def _by_scope(self, ways: Counter[tuple[_Way, bool]]) -> dict[str, Tally]:
+        """Sum up; ten thousand sites are as many looks at the providers, so with pauses."""
+        more: dict[str, Tally] = {}
+        for place, ((way, bounced), number) in enumerate(ways.items(), 1):
+            tally = Tally(float(number), float(number) if bounced else 0.0)
+            for scope in await self._scopes(way):
+                more[scope] = more.get(scope, Tally()).add(tally, 1 << 50)
+            if not place % _AT_ONCE:
+                await asyncio.sleep(0)
+        return more
 
     async def _scopes(self, way: _Way) -> tuple[str, ...]:
         job = self._jobs.get(way.job)
