@@ -43,6 +43,13 @@ class Line:
         """Let `work` stand in line on behalf of its mail of that rank."""
         self._queues[rank].append(work)
 
+    def leave(self, work: Standing, rank: int) -> bool:
+        """Let `work` go out of the line; whether it stood there."""
+        if work not in self._queues[rank]:
+            return False
+        self._queues[rank].remove(work)
+        return True
+
     def prefer(self, value: Callable[[Standing], int], most: int) -> None:
         """Let the bulk of the least value stand first; the others keep their order.
 

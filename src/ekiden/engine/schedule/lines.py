@@ -49,7 +49,14 @@ class Lines(Places):
         self.work_in_line(share.work, share.rank)
 
     def work_in_line(self, work: Work, rank: int) -> None:
-        """Let a work stand in the engine's line for its mail of that rank, once."""
+        """Let a work stand in the engine's line for its mail of that rank, once.
+
+        One that waits at a gate until another session may begin leaves it for a session of its own
+        that is open and has nothing to do.
+        """
+        gate = work.gates[rank]
+        if gate is not None and work.idle and work.rings[rank] and gate.waiters is not None:
+            work.in_line[rank] = not gate.waiters.leave(work, rank)
         if not work.in_line[rank] and work.rings[rank]:
             work.in_line[rank] = True
             work.gates[rank] = None
