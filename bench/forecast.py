@@ -1,6 +1,6 @@
-"""How far a forecast is from the truth: five kinds of jobs, foretold, then sent for real.
+"""How far a forecast is from the truth: kinds of jobs, foretold, then sent for real.
 
-    python -m bench.forecast [--scale 1.0] [--only NAME]
+    python -m bench.forecast [--scale 1.0] [--only NAME] [--unlike]
     python -m bench.forecast --plan        # a million recipients over 20,000 destinations: the time
 
 Each kind is sent twice by a daemon in this process to receivers in another that answer after a
@@ -14,7 +14,6 @@ import asyncio
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,13 @@ import msgspec
 import uvloop
 
 from bench.far import far
+from bench.forecast_kinds import Kind, kinds, unlike
 from ekiden.app import App, build
 from ekiden.config import load, loads
+from ekiden.forecast.drafts import read_load
 from ekiden.forecast.estimate import estimate
 from ekiden.forecast.gather import found_at, gather
 from ekiden.forecast.model import Facts, Load
-from ekiden.queue.model import JobState, Pace
 
 DOMAIN = "sender.example"
 PLANNED = """
@@ -40,55 +40,26 @@ rates_per_site = ["1/s"]
 """
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of job. `step` is the receivers' delay; `limits` configuration; `lanes` the job."""
-
-    name: str
-    step: float
-    limits: str
-    lanes: dict[str, int]
-    pace: Pace | None = None
-    begins_in: float = 0.0
-    extra: dict[str, str] = field(default_factory=dict)
-
-
-def kinds(scale: float) -> list[Kind]:
-    def many(number: int, each: int) -> dict[str, int]:
-        return {f"d{n}.example": max(1, round(each * scale)) for n in range(number)}
-
-    return [
-        Kind(
-            "few sessions",
-            0.05,
-            "sessions_per_site = 3\nsessions_per_destination = 3",
-            many(2, 900),
-        ),
-        Kind("a rate", 0.02, 'rates_per_site = ["20/s"]', many(4, 500)),
-        Kind("many small", 0.1, "sessions_per_source = 40", many(400, 6)),
-        Kind("pace and start", 0.05, "", many(50, 20), Pace(round(100 * scale), 3.0), 5.0),
-        Kind("large and small", 0.05, "sessions_per_site = 4", many(100, 5) | many(3, 900)),
-    ]
-
-
 def lay_out(root: Path, kind: Kind, port: int) -> Path:
-    places = {name: f"127.2.{n // 250}.{n % 250 + 1}" for n, name in enumerate(kind.lanes)}
+    places = {name: f"127.2.{n // 250}.{n % 250 + 1}" for n, name in enumerate(sorted(kind.every))}
     routes = "".join(
         f'[[route]]\npattern = "{name}"\nhost = "{place}"\nport = {port}\n'
         for name, place in places.items()
     )
+    retry = f"retry = {kind.retry}\n" if kind.retry else ""
     config = root / "config.toml"
     config.write_text(
         '[control]\nsocket = "ekiden.sock"\n[delivery]\nhostname = "mail.sender.example"\n'
-        'allow_networks = ["127.0.0.0/8"]\n[tls]\npolicy = "off"\n[hours]\nsmooth = "0s"\n'
-        f'jitter = "0s"\n[log]\nlevel = "error"\n[limits]\n{kind.limits}\n{routes}',
+        f'allow_networks = ["127.0.0.0/8"]\n{retry}[tls]\npolicy = "off"\n[hours]\n'
+        f'smooth = "0s"\njitter = "0s"\n{kind.hours}\n[log]\nlevel = "error"\n[limits]\n'
+        f"{kind.limits}\n{kind.config}{routes}",
         "utf-8",
     )
     config.chmod(0o600)
     return config
 
 
-def drop(root: Path, name: str, lanes: dict[str, int], kind: Kind | None = None) -> None:
+def make(root: Path, name: str, lanes: dict[str, int], kind: Kind | None = None) -> Path:
     job = root / "spool" / "tmp" / name
     job.mkdir()
     settings = {
@@ -104,9 +75,19 @@ def drop(root: Path, name: str, lanes: dict[str, int], kind: Kind | None = None)
     lines = [f'{key} = "{value}"' for key, value in settings.items()]
     (job / "job.toml").write_text("\n".join(lines), "utf-8")
     (job / "body.txt").write_text("The relay starts at noon.\n" * 40, "utf-8")
-    rows = [f"{name}{n}@{place}" for place, count in lanes.items() for n in range(count)]
-    (job / "r.csv").write_text("email\n" + "\n".join(rows) + "\n", "utf-8")
-    job.rename(root / "spool" / "new" / name)
+    parts = {"": lanes, **(kind.sets if kind is not None else {})}
+    rows = [
+        f"{name}{chosen}{n}@{place},{chosen}"
+        for chosen, some in parts.items()
+        for place, count in some.items()
+        for n in range(count)
+    ]
+    (job / "r.csv").write_text("email,configuration_set\n" + "\n".join(rows) + "\n", "utf-8")
+    return job
+
+
+def drop(root: Path, job: Path) -> None:
+    job.rename(root / "spool" / "new" / job.name)
 
 
 async def open_now(app: App, number: int) -> None:
@@ -118,12 +99,10 @@ async def open_now(app: App, number: int) -> None:
 
 
 async def done(app: App, number: int) -> float:
-    """Wait until a job is done; return when its last delivery became final."""
+    """Wait until a job and its siblings are; return when the last delivery became final."""
     while True:
-        jobs = {job.id: job for job in await app.queue.jobs()}
-        if number in jobs and jobs[number].state is JobState.DONE:
-            return jobs[number].finished_at or time.time()
-        if number in jobs and jobs[number].pending == 0:
+        jobs = [job for job in await app.queue.jobs() if number in {job.id, job.head}]
+        if jobs and all(job.pending == 0 for job in jobs):
             return time.time()
         await asyncio.sleep(0.05)
 
@@ -135,23 +114,21 @@ async def compare(root: Path, kind: Kind, config: Path) -> tuple[float, float]:
     async with build(settings, config) as app:
         running = asyncio.create_task(app.run(stop))
         await asyncio.sleep(0.5)
-        drop(root, "before", {name: min(60, count) for name, count in kind.lanes.items()})
+        few = {name: min(kind.before, count) for name, count in kind.lanes.items()}
+        drop(root, make(root, "before", few))
         await done(app, 1)
         await asyncio.sleep(6.0)  # idle sessions end
         facts = await gather(app.live.answers, time.time())
         facts.sites |= {
             name: found_at(site) for name, site in app.delivery.dispatcher.located().items()
         }
-        drop(root, "job", kind.lanes, kind)
+        job = make(root, "job", kind.lanes, kind)
+        meant = (await asyncio.to_thread(read_load, settings, job, now=time.time())).load
+        drop(root, job)
         await open_now(app, 2)
         began = time.time()
-        meant = Load(
-            id=0,
-            name="job",
-            lanes=kind.lanes,
-            pace=kind.pace,
-            send_at=began + kind.begins_in if kind.begins_in else 0.0,
-        )
+        starts = began + kind.begins_in if kind.begins_in else 0.0
+        meant = msgspec.structs.replace(meant, send_at=starts)
         asked = msgspec.structs.replace(facts, now=began)
         found = await asyncio.to_thread(estimate, settings, asked, meant, search=False)
         ended = await done(app, 2)
@@ -187,6 +164,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--only", default="")
     parser.add_argument("--plan", action="store_true")
+    parser.add_argument("--unlike", action="store_true", help="the second family of kinds")
     asked = parser.parse_args()
     if asked.plan:
         plan()
@@ -194,12 +172,14 @@ def main() -> None:
     place = Path(__file__).resolve().parent / "out"
     place.mkdir(exist_ok=True)
     worst = 0.0
-    for kind in kinds(asked.scale):
-        if asked.only not in kind.name:
+    family = unlike if asked.unlike else kinds
+    for name in [kind.name for kind in family(asked.scale)]:
+        if asked.only not in name:
             continue
+        kind = next(one for one in family(asked.scale) if one.name == name)  # its minute is now
         with (
             tempfile.TemporaryDirectory(prefix="forecast-", dir=place) as folder,
-            far(kind.step) as port,
+            far(kind.step, grey=kind.grey, most=kind.most) as port,
         ):
             root = Path(folder)
             foretold, true = uvloop.run(compare(root, kind, lay_out(root, kind, port)))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from ekiden.queue.queue import Queue
 from ekiden.shaping.volume import day_of
 from ekiden.store.database import Database
 from stage import Stage, free_port
-from test_app_delivery import daemon, until
+from test_app_delivery import daemon, sent, until
 from test_app_events import ekiden
 from test_app_web import running
 
@@ -127,3 +128,31 @@ async def test_single_mails_with_a_deadline_do_not_wait_for_each_other(
         result = msgspec.json.decode(stage.result(f"code{n}").read_bytes())
         assert result["counts"]["delivered"] == 1
         assert result["forecast"]["in_time"] == 1.0
+
+
+async def test_the_quota_of_a_relay_is_foreseen_by_a_daemon_that_has_sent_nothing(
+    tmp_path: Path,
+) -> None:
+    stage = Stage(tmp_path / "s", destinations=4, sites=1)
+    relay = (
+        f'[[route]]\npattern = "*"\nhost = "127.0.1.1"\nport = {stage.port}\n'
+        'group = true\nrates = ["6/d"]\n'
+    )
+    stage = replace(stage, extra=relay)
+    stage.write()
+    people = [f"success+{n}@d{n % 4}.example" for n in range(18)]
+    async with stage.receivers(), stage.dns(), running(stage) as app:
+        stage.drop("late", people, deliver_by="+20h", on_late="refuse")
+        error = stage.spool / "failed" / "late.error.txt"
+        await until(error.exists)
+        assert "33 % of it is there" in error.read_text(encoding="utf-8")
+
+        stage.drop("news", people)
+        await until(lambda: sent(stage) == 6)
+        await app.live.estimates.refresh()
+        job = json.loads((await ekiden(stage, "job", "show", "news", "--json"))[1])
+        assert job["ends_at"] - time.time() == pytest.approx(2 * 86_400, rel=0.1)
+        assert job["counts"]["ready"] == 12
+        waits = (await ekiden(stage, "queue"))[1]
+        assert "limited to 6 per day" in waits
+    assert sent(stage) == 6

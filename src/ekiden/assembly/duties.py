@@ -83,7 +83,7 @@ class Duties:
             stop_job=self._stop_job,
             told=events.wake,
         )
-        self.keeper = Keeper(queue, scheduler, self.warming.ramps, now)
+        self.keeper = Keeper(queue, scheduler, self.warming.ramps, self.warming.retries, now)
         self.upkeep = Upkeep(
             queue,
             base.clock,

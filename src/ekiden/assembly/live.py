@@ -128,7 +128,9 @@ class Live:
 
     def _held(self, destination: str, rank: int) -> bool:
         now = self._base.now()
-        _, until = self._scheduler.why(destination, now)
+        reason, until = self._scheduler.why(destination, now)
+        if reason == NOTHING_DUE and self._base.config.routes:
+            return True  # the engine has not met it, and its relay may have a quota
         return until > now or self._scheduler.hours.because("", rank, now) is not None
 
     def forecast(self, job_id: int) -> tuple[str, float | None]:

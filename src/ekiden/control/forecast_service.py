@@ -11,7 +11,7 @@ from ekiden.queue.queue import Queue
 _PAGE: Final = 5000
 _KEPT: Final = (
     *(Kind.PATH, Kind.ROAD, Kind.COUNT, Kind.RAMP, Kind.HOURS, Kind.REACTION),
-    Kind.VOLUME,
+    *(Kind.VOLUME, Kind.RETRIES),
 )
 
 

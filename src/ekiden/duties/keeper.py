@@ -22,6 +22,7 @@ from ekiden.errors import UnavailableError
 from ekiden.queue.memory import Kind
 from ekiden.queue.queue import Queue
 from ekiden.shaping.ramps import Ramps
+from ekiden.shaping.retries import Deferrals, Retries
 from ekiden.shaping.warmup import RampState
 
 _log = structlog.get_logger()
@@ -37,16 +38,23 @@ class Keeper:
         queue: Where it is kept.
         scheduler: Whose it is.
         ramps: The warm-ups.
+        retries: What is learned of first and later tries.
         now: The engine's clock.
     """
 
     def __init__(
-        self, queue: Queue, scheduler: Scheduler, ramps: Ramps, now: Callable[[], float]
+        self,
+        queue: Queue,
+        scheduler: Scheduler,
+        ramps: Ramps,
+        retries: Retries,
+        now: Callable[[], float],
     ) -> None:
         self._queue = queue
         self._scheduler = scheduler
         self._now = now
         self._ramps = ramps
+        self._retries = retries
         self._counts: dict[str, str] = {}  # not written yet
         self._moved: dict[str, str] = {}  # ramps likewise
         self._roads: frozenset[str] = frozenset()
@@ -60,6 +68,7 @@ class Keeper:
         self._ramps.recall(await self._read(Kind.RAMP, RampState))
         scheduler.roads.warm_up(self._ramps, self._now())
         scheduler.hours.recall(await self._read(Kind.HOURS, list[list[float]]))
+        self._retries.recall(await self._read(Kind.RETRIES, Deferrals))
 
     async def run(self) -> None:
         """Write the counts that move, until cancelled."""
@@ -87,6 +96,7 @@ class Keeper:
         hours = scheduler.hours
         learned, hours.moved = hours.states(sorted(hours.moved)), set()
         await self._queue.remember(Kind.HOURS, _encoded(learned), now)
+        await self._queue.remember(Kind.RETRIES, _encoded(self._retries.states()), now)
         await self.save_counts()
 
     async def save_counts(self) -> None:

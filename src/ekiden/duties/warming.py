@@ -21,6 +21,7 @@ from ekiden.queue.model import Settlement, State
 from ekiden.queue.queue import Queue
 from ekiden.shaping.evidence import Evidence, Verdict
 from ekiden.shaping.ramps import OTHER, Ramps, WarmupOptions
+from ekiden.shaping.retries import Retries
 from ekiden.shaping.warmup import Turn
 
 _log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Warming:
         self._scheduler = scheduler
         self._now = now
         self._provider_of = provider_of
+        self.retries = Retries()
         self._came_back = True  # something may have come back since the last look
         scheduler.roads.warm_up(self.ramps, now())
 
@@ -81,6 +83,13 @@ class Warming:
             seen = Evidence(tried=1, deferred=int(deferred), bounced=int(bounced))
             self.ramps.note(attempt.source, provider, seen)
             self._scheduler.hours.note(provider, attempt.at, deferred=deferred)
+            self.retries.note(
+                provider,
+                one.claimed.attempts,
+                deferred=one.state is State.READY,
+                wait=one.due_at - attempt.at,
+                seconds=attempt.seconds,
+            )
 
     def blocked(self, source: str, site: str) -> None:
         """Learn that a site refuses a source for its reputation."""

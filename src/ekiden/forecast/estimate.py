@@ -57,6 +57,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
     places = Map(config, facts)
     course, weight = _run(places, load, facts.now, STEPS)
     parts = _parts(places, load)
+    every = {name for one in load.members for name in one.lanes}
     whole = _all_of("*", parts, course, load.deliver_by)
     by_provider: defaultdict[str, dict[Part, int]] = defaultdict(dict)
     by_member: defaultdict[int, dict[Part, int]] = defaultdict(dict)
@@ -91,7 +92,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
         curve=_curve(_arrived(parts, course)),
         reach=REACH,
         coarse=weight,
-        assumed=len({name for one in load.members for name in one.lanes} - facts.sites.keys()),
+        assumed=sum(not places.site(name)[0].hosts for name in every),
         volume=unusual(config, load, facts.memory.get(Kind.VOLUME, {}), facts.now),
         sets=tuple(sets),
     )

@@ -37,6 +37,7 @@ _LOOKS: Final = 40  # how often it is asked what holds a provider's mail up, by 
 _LEAP: Final = 30.0  # and whenever the clock goes on by as many seconds at once
 _LEAPS: Final = 500  # of which so many are looked at; beyond, only leaps twice as long, and again
 _TAIL: Final = 0.05  # of a provider's mail: what holds up the last of it is not what binds it
+_ROUNDING: Final = 1e-9  # of shares that are summed
 _INSTANT: Final = 1e-3  # seconds that a look counts at least
 _EVENTS_MOST: Final = 20_000_000  # a bound for what must not happen: a world that never ends
 
@@ -51,12 +52,19 @@ class Timing:
     Args:
         opening: Seconds until a session stands.
         seconds: Seconds a message takes on it.
-        deferred: The share of attempts that are deferred.
+        deferred: The share of first attempts that are deferred.
+        again: The share of later ones.
+        waits: Seconds until the next attempt, after the first and after a later one; 0 for what
+            the retry schedule says.
+        brief: How long one that is deferred takes, as a share of `seconds`.
     """
 
     opening: float = 0.5
     seconds: float = 0.2
     deferred: float = 0.0
+    again: float = 0.0
+    waits: tuple[float, float] = (0.0, 0.0)
+    brief: float = 1.0
 
 
 @dataclass(slots=True)
@@ -132,7 +140,7 @@ class Simulation:
         self._offers: list[tuple[float, int]] = []
         self._lines: dict[int, _Line] = {}
         self._tried: Counter[int] = Counter()
-        self._deferring: defaultdict[str, float] = defaultdict(float)
+        self._deferring: defaultdict[tuple[str, bool], float] = defaultdict(float)
         self._watched: Collection[int] = ()
         self._mine: list[SimLane] = []  # lanes of the watched jobs
         self._left = 0
@@ -352,32 +360,43 @@ class Simulation:
                     return
         line.busy = True
         item = line.items[0]
-        messages = self._messages(self._lanes[item.lane_id], item)
-        self._at(line.timing.seconds * messages, lambda: self._sent(line))
+        lane = self._lanes[item.lane_id]
+        deferred = self._defers(lane, item, line.timing)
+        seconds = line.timing.seconds * self._messages(lane, item)
+        if deferred:
+            seconds *= line.timing.brief
+        self._at(seconds, lambda: self._sent(line, deferred=deferred))
 
     def _woken(self, line: _Line) -> None:
         if not line.busy:
             self._go_on(line)
 
-    def _sent(self, line: _Line) -> None:
+    def _sent(self, line: _Line, *, deferred: bool) -> None:
         item = line.items.pop(0)
         lane = self._lanes[item.lane_id]
-        _, provider = lane.part
-        self._deferring[provider] += line.timing.deferred
-        deferred = self._deferring[provider] >= 1.0
         if deferred:
-            self._deferring[provider] -= 1.0
-            self._defer(lane, item)
+            self._defer(lane, item, line.timing)
         lesson = Lesson.DEFERRED if deferred else Lesson.GOOD
         self._scheduler.settled(line.id, item.id, lesson, self.now)
         if not deferred:
             self._final(lane, item)
         self._go_on(line)
 
-    def _defer(self, lane: SimLane, item: Item) -> None:
+    def _defers(self, lane: SimLane, item: Item, timing: Timing) -> bool:
+        """Whether this is one of those that are deferred; they are spread evenly."""
+        again = item.id in self._tried
+        key = lane.part[1], again
+        self._deferring[key] += timing.again if again else timing.deferred
+        if self._deferring[key] < 1.0 - _ROUNDING:
+            return False
+        self._deferring[key] -= 1.0
+        return True
+
+    def _defer(self, lane: SimLane, item: Item, timing: Timing) -> None:
         tried = self._tried[item.id]
         self._tried[item.id] += 1
-        due = self.now + self._retry[min(tried, len(self._retry) - 1)]
+        wait = timing.waits[min(tried, 1)] or self._retry[min(tried, len(self._retry) - 1)]
+        due = self.now + wait
         lane.rows[item.id] = due
         offered = self._due.get(item.lane_id)
         if offered is None or offered > due:

@@ -6,7 +6,6 @@ name matches, or to a site of its own; a path that was never used answers like t
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from statistics import fmean
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import msgspec
 from ekiden import settings
 from ekiden.config import Config
 from ekiden.engine.capsbook import CapsBook, profiles
+from ekiden.engine.routes import RouteTable
 from ekiden.engine.schedule.facts import FOREVER, Learned, SiteFacts
 from ekiden.engine.sites import MxHost, Site
 from ekiden.forecast.coarse import Lot, lots
@@ -22,8 +22,11 @@ from ekiden.forecast.model import Facts, Load
 from ekiden.forecast.simulate import Timing
 from ekiden.queue.memory import Kind
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
+from ekiden.shaping.ramps import OTHER
 from ekiden.shaping.reactions import Reaction
+from ekiden.shaping.retries import Deferrals
 
+_FEW_TRIES: Final = 10.0  # later tries below which they are taken to go like first ones
 UNMEASURED: Final = Timing(opening=0.5, seconds=0.2)  # ours: a far receiver in good health
 
 
@@ -41,6 +44,7 @@ class Map:
         self.facts = facts
         self.book = CapsBook(config, profiles(config))
         self.provider_at: dict[str, str] = {}  # by site
+        self._routes = RouteTable(settings.routes_without_passwords(config))
         self._found: dict[str, tuple[Site, str]] = {}
 
     def site(self, destination: str) -> tuple[Site, str]:
@@ -48,7 +52,10 @@ class Map:
         found = self._found.get(destination)
         if found is None:
             said = self.facts.sites.get(destination)
-            if said is None:
+            route = None if said is not None else self._routes.find(destination)
+            if route is not None:
+                site = route.site(destination)
+            elif said is None:
                 site = Site(destination, ())
             else:
                 hosts = tuple(MxHost(0, host) for host in said.hosts)
@@ -74,6 +81,8 @@ class World:
         self._sources = [one.name for one in settings.source_facts(config)]
         self._provider = places.provider_at
         self._deferred = _deferred(facts.memory)
+        tries = decoded(facts.memory, Kind.RETRIES, Deferrals)
+        self._tries: dict[str, Deferrals] = {_known(name): one for name, one in tries.items()}
         self._common = _common([one for one in self.learned.values() if one.each > 0])
         self._of_provider: dict[str, Timing] = {}
 
@@ -127,11 +136,21 @@ class World:
             timing = Timing(one.opening or self._common.opening, one.each)
         else:
             timing = self._like(provider)
-        timing = replace(timing, deferred=self._deferred.get(provider, 0.0))
+        timing = self._with_deferrals(timing, provider)
         each = self._merged.get(site)
         if each is not None:  # a session there stands for several, each dialled
             timing = replace(timing, opening=0.0, seconds=timing.seconds + timing.opening / each)
         return timing
+
+    def _with_deferrals(self, timing: Timing, provider: str) -> Timing:
+        tries = self._tries.get(provider)
+        if tries is None or not tries.known:
+            share = self._deferred.get(provider, 0.0)
+            return replace(timing, deferred=share, again=share)
+        first, later = tries.first, tries.later
+        again = later.share if later.tried >= _FEW_TRIES else first.share
+        waits = first.wait, later.wait
+        return replace(timing, deferred=first.share, again=again, waits=waits, brief=tries.brief)
 
     def _like(self, provider: str) -> Timing:
         """Return how the paths to a provider answer, or all paths."""
@@ -181,5 +200,10 @@ def _deferred(memory: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
     found = {}
     for provider, (tried, deferred) in decoded(memory, Kind.HOURS, list[list[float]]).items():
         if sum(tried) > 0:
-            found["" if fnmatchcase(provider, "other") else provider] = sum(deferred) / sum(tried)
+            found[_known(provider)] = sum(deferred) / sum(tried)
     return found
+
+
+def _known(provider: str) -> str:
+    """Return the name that the forecast has for a provider: "" for nobody known."""
+    return "" if provider == OTHER else provider

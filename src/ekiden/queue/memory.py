@@ -28,6 +28,7 @@ class Kind(StrEnum):
     COUNT = "count"  # what a scope counted of its hours and days
     RAMP = "ramp"  # a source's warm-up at a provider
     HOURS = "hours"  # deferrals of a provider by hour of the day
+    RETRIES = "retries"  # deferrals of a provider's first tries and later ones
     FORECAST = "forecast"  # what was said of a job with a deadline when it came in
     CAME_BACK = "came_back"  # bounces and complaints that came later, of a source at a provider
     VOLUME = "volume"  # what a source sent by day
@@ -39,6 +40,7 @@ FORGOTTEN: Final = {  # seconds after the last writing; what is not named stays
     Kind.PATH: 30 * _DAY,
     Kind.ROAD: 30 * _DAY,
     Kind.HOURS: 90 * _DAY,
+    Kind.RETRIES: 90 * _DAY,
     Kind.VOLUME: 60 * _DAY,
     Kind.FORECAST: 90 * _DAY,
     Kind.JUMP: 90 * _DAY,

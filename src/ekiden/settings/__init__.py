@@ -5,7 +5,14 @@ them. Here they meet, a file for each subject.
 """
 
 from ekiden.settings.delivery import engine, retry_policy, scheduling
-from ekiden.settings.egress import dialling, hostname, resolver, source_facts, sources
+from ekiden.settings.egress import (
+    dialling,
+    hostname,
+    resolver,
+    routes_without_passwords,
+    source_facts,
+    sources,
+)
 from ekiden.settings.jobs import SETTABLE_REASONS, check_job, completed, lint_options, sets
 from ekiden.settings.pacing import hours, pacing_facts, reputation, set_reputations, warmup
 from ekiden.settings.restart import needs_restart
@@ -51,6 +58,7 @@ __all__ = [
     "retry_policy",
     "return_keys",
     "returned_mail",
+    "routes_without_passwords",
     "scheduling",
     "set_reputations",
     "sets",

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from ekiden.config import Config
+from ekiden.config.sending import Route as RouteConfig
 from ekiden.engine.capsbook import profiles, site_caps, source_caps
 from ekiden.engine.dialler import DialOptions, TlsRules
 from ekiden.engine.resolver import Resolver, ResolverOptions
@@ -107,9 +108,23 @@ def _routes(config: Config) -> list[Route]:
                     remedy="write it into the file's first line, readable by the daemon alone",
                 ) from error
             credentials = Credentials(route.user, lines[0] if lines else "")
-        tls = None if route.tls is None else TlsPolicy(route.tls)
-        routes.append(Route(route.pattern, route.host, route.port, credentials, tls, route.group))
+        routes.append(_route(route, credentials))
     return routes
+
+
+def routes_without_passwords(config: Config) -> list[Route]:
+    """Return the static routes for whoever asks where mail goes, and sends none."""
+    return [
+        _route(
+            one, Credentials(one.user, "") if one.user and one.password_file is not None else None
+        )
+        for one in config.routes
+    ]
+
+
+def _route(route: RouteConfig, credentials: Credentials | None) -> Route:
+    tls = None if route.tls is None else TlsPolicy(route.tls)
+    return Route(route.pattern, route.host, route.port, credentials, tls, route.group)
 
 
 def dialling(config: Config) -> DialOptions:
