@@ -76,7 +76,7 @@ def kinds(scale: float) -> list[Kind]:
 
 def unlike(scale: float) -> list[Kind]:
     """Return five that are unlike them."""
-    begin = (time.time() // 60 + 1) * 60  # the window is the minute after this one
+    begin = ((time.time() + 20) // 60 + 1) * 60  # a minute that begins within the job
     window = time.strftime("%H:%M", time.gmtime(begin))
     ends = time.strftime("%H:%M", time.gmtime(begin + 60))
     return [
@@ -91,8 +91,9 @@ def unlike(scale: float) -> list[Kind]:
         Kind(
             "a closed minute",
             0.05,
-            'rates_per_site = ["10/s"]',
+            'rates_per_site = ["3/s"]',
             _many(3, 900 * scale),
+            before=10,
             hours=f'bulk = ["{window}-{ends}"]',
         ),
         Kind(

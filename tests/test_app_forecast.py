@@ -47,6 +47,7 @@ async def test_the_verdict_is_in_the_result_and_what_is_late_expires(tmp_path: P
         await app.live.estimates.refresh()
         words, end = app.live.forecast(1)
         assert "is there by" in words
+        assert "no start" not in words, "when it runs its start is not asked for"
         assert end is not None
         await until(stage.result("news").exists)
         await app.events.exporter.drain()

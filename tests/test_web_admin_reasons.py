@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from admin_world import NOW, admin_world
@@ -115,6 +116,8 @@ def test_what_reputation_says(tally: Tally) -> None:
     assert in_japanese(found.reason), found.reason
 
 
+@pytest.mark.parametrize("searched", [True, False])
+@pytest.mark.parametrize("sets", [(), ("甲",)])
 @pytest.mark.parametrize("start", [NOW, NOW + 3600])
 @pytest.mark.parametrize(
     ("by", "end", "latest"),
@@ -126,8 +129,13 @@ def test_what_reputation_says(tally: Tally) -> None:
         (NOW + 900, NOW + 7200, NOW + 60),
     ],
 )
-def test_what_a_forecast_says(
-    start: float, by: float | None, end: float | None, latest: float | None
+def test_what_a_forecast_says(  # noqa: PLR0917 - one argument for each of its parameters
+    start: float,
+    by: float | None,
+    end: float | None,
+    latest: float | None,
+    sets: tuple[str, ...],
+    searched: bool,
 ) -> None:
     whole = Finish(name="*", messages=9, half=end, most=end, end=end, in_time=by and 0.61)
     forecast = Forecast(
@@ -139,6 +147,8 @@ def test_what_a_forecast_says(
         providers=(),
         curve=(),
         latest_start=latest,
+        searched=searched,
+        sets=tuple(msgspec.structs.replace(whole, name=name) for name in sets),
     )
     said = sentence(forecast)
     found = in_japanese(said)

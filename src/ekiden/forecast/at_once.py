@@ -101,5 +101,6 @@ def _forecast(load: Load, now: float, takes: float) -> Forecast:
             providers=(),
             curve=() if end is None else ((end, load.total),),
             latest_start=None if by is None or end is None else by - takes,
+            searched=True,
         )
     )

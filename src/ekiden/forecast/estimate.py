@@ -38,6 +38,7 @@ HORIZON: Final = 60 * 86_400.0  # seconds that are looked ahead at most: a warm-
 SEARCH_STEPS: Final = 6_000  # of each run of the search for the latest start
 _WEEK: Final = 7 * 86_400.0
 _TURNS: Final = 8  # halvings of the search
+_FINE: Final = 30.0  # seconds at which it ends: a start is told to the minute
 _POINTS: Final = 60  # of the curve
 _WATCHED: Final = 1 << 40  # the planned job's number; no job of a queue has it
 _SERVED: Final = "it is being served"
@@ -98,7 +99,7 @@ def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -
     )
     if search and load.deliver_by is not None and load.total:
         latest = _latest_start(places, load, made)
-        made = msgspec.structs.replace(made, latest_start=latest)
+        made = msgspec.structs.replace(made, latest_start=latest, searched=True)
     return finished(made)
 
 
@@ -318,6 +319,8 @@ def _search(reaches: Callable[[float], bool], deadline: float, made: Forecast) -
             late = min(late, start)
             step *= 1.6
     for _ in range(_TURNS):
+        if late - early <= _FINE:
+            break
         middle = (early + late) / 2
         if reaches(middle):
             early = middle

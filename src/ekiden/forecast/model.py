@@ -125,6 +125,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
         latest_start: The latest start with which `reach` of it is there in time; None without a
             deadline, or when no start of the last week does.
         reach: The share that `latest_start` is about.
+        searched: Whether it was looked for.
         words: All that in a sentence.
         coarse: Messages that one step of the simulation stands for.
         assumed: Destinations whose receivers were not looked up but told by their names.
@@ -140,6 +141,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     curve: tuple[tuple[float, int], ...]
     latest_start: float | None = None
     reach: float = 0.99
+    searched: bool = False
     words: str = ""
     coarse: int = 1
     assumed: int = 0

@@ -35,6 +35,8 @@ def sentence(forecast: Forecast) -> str:
     deadline = clock(forecast.deliver_by, near)
     share = _percent(whole.in_time)
     told = f"started {start}, {share} of it is there by {deadline}{_last(forecast)}"
+    if not forecast.searched:
+        return told
     if forecast.latest_start is None:
         return f"{told}; no start of the last week would reach {_percent(forecast.reach)}"
     latest = clock(forecast.latest_start, near)

@@ -138,6 +138,14 @@ _SENTENCES: Final = _table(
         "{0:said}すると、{2}までに{1}が届きます。{3:said}",
     ),
     (
+        r"(started [^,]+), (\S+ %) of it is there by ([^;(]+)",
+        "{0:said}すると、{2}までに{1}が届きます",
+    ),
+    (
+        r"(started [^,]+), (\S+ %) of it is there by ([^;(]+) \((\S+ %) of set ([^)]+)\)",
+        "{0:said}すると、{2}までに{1}（設定セット{4}は{3}）が届きます",
+    ),
+    (
         r"no start of the last week would reach (\S+ %)",
         "この1週間のいつ開始しても{0}には届きません",
     ),
