@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from ekiden.engine.schedule.facts import SchedulerOptions
+from ekiden.engine.schedule.facts import SchedulerOptions, SiteFacts
 from ekiden.shaping.caps import Caps
 from ekiden.shaping.length import ALIKE
 from ekiden.shaping.speed import Speed, SpeedOptions
@@ -109,3 +109,15 @@ def test_the_top_of_the_hour_does_not_part_two_sessions_of_a_site() -> None:
     world.run(1_000.0)
     about = [at for at in regime.taken if TOP - 60 < at < TOP + 120]
     assert max(later - at for at, later in pairwise(about)) < 5.0
+
+
+def test_what_hangs_up_on_many_at_once_shows_no_length() -> None:
+    """Short sessions side by side meet its limit after the same number, while others carry more."""
+    regime = Regime(sessions=10, rates=((32, 1.0),), hang_up=True, dial=0.3, send=0.25)
+    facts = SiteFacts("mx.example", site_caps=Caps(sessions=10, messages_per_session=5))
+    world = world_of({"mx.example": regime}, SchedulerOptions(), lambda _: facts)
+    world.add(job(1), {"mx.example": 200_000})
+    for _ in range(40):
+        world.run(60.0)
+        (path,) = world.scheduler._state.sites["mx.example"].paths.values()
+        assert path.length.limit is None

@@ -49,6 +49,15 @@ def test_a_session_that_carried_more_says_that_it_was_none() -> None:
     assert length.limit is None
 
 
+def test_a_session_that_is_open_and_has_carried_more_says_so_too() -> None:
+    length = Length()
+    for _ in range(2 * ALIKE):
+        assert not length.cut(3, START, rate=None, others=4)
+    assert length.limit is None
+    for number in range(1, ALIKE):
+        assert length.cut(3, START, rate=None, others=3) == (number == ALIKE - 1)
+
+
 def test_an_end_for_another_reason_leaves_the_limit() -> None:
     """A receiver that hangs up on whoever is too fast ends a session after any number."""
     length = found(10)

@@ -309,8 +309,10 @@ class Scheduler:
         path, cut = session.path, session.cut and session.good > 1 and not session.finishing
         cut = cut or session.full > 0
         carried = session.full or session.tried - cut
-        if cut and path.length.cut(carried, now, rate=path.speed.rate):
-            serving.shorten(state, path)
+        if cut:
+            others = serving.longest(state, path)
+            if path.length.cut(carried, now, rate=path.speed.rate, others=others):
+                serving.shorten(state, path)
         path.length.ended(carried, now, asked=session.asks, cut=cut)
         state.end(session, now)
 

@@ -5,7 +5,8 @@ for any other reason ends them at any. So:
 
 * **Words are a limit at once**: "too many messages in this session" says what it is about.
 * **The same number three times** is one without a word: in a row, or of all ends the furthest, with
-  ends short of it in between. A session that carried more says that it was none.
+  ends short of it in between. A session that carried more, or is open and has, says that it was
+  none.
 * **An end where one is expected** teaches nothing else: neither the window nor the rate is to
   blame. An end short of the limit is about something else, and leaves the limit where it is.
 * **One session asks** for all, after a while: it goes on beyond the limit. Ended there again, it
@@ -56,19 +57,22 @@ class Length:
             return True
         return self._met > 0 and carried == self._furthest
 
-    def cut(self, carried: int, now: float, *, rate: float | None) -> bool:
+    def cut(self, carried: int, now: float, *, rate: float | None, others: int = 0) -> bool:
         """Learn that the receiver ended a session of its own accord after so many messages.
 
         Args:
             carried: Messages before the one that was refused.
             now: UNIX seconds.
             rate: Messages per second that the path may send; None for no limit.
+            others: The most that another session has carried, open at the same time.
 
         Returns:
             Whether that has shown a limit: sessions that are open are to keep to it.
         """
-        self._alike = self._alike + 1 if carried == self._end else 1
+        self._alike = self._alike + 1 if carried == self._end and others <= carried else 1
         self._end = carried
+        if others > self._furthest:
+            self._furthest, self._met = others, 0
         if carried >= self._furthest:
             self._met = self._met + 1 if carried == self._furthest else 1
             self._furthest = carried

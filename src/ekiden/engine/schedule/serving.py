@@ -40,6 +40,14 @@ def must_finish(state: State, session: Session, now: float) -> str:
     return ""
 
 
+def longest(state: State, path: Path) -> int:
+    """Return the most that an open session of a path has carried, those that ask for it apart."""
+    return max(
+        (one.good for one in state.sessions.values() if one.path is path and not one.asks),
+        default=0,
+    )
+
+
 def shorten(state: State, path: Path) -> None:
     """Keep the open sessions of a path to the length that its receiver has shown."""
     limit = path.length.limit
