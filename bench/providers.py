@@ -1,6 +1,6 @@
 """Every shipped profile against a receiver of its own, on a virtual clock.
 
-    python -m bench.providers [--hours 1.5] [NAME ...]
+    python -m bench.providers [--hours 1.5] [--jitter 0.1] [NAME ...]
 
 The scheduler of the daemon with the profile's caps and reactions, the classifier, and a receiver
 that speaks the provider's words (`tests/provider_cases.py`). "tighter": it enforces half of the
@@ -24,6 +24,7 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=1.5, help="simulated, for each receiver")
+    parser.add_argument("--jitter", type=float, default=0.0, help="share by which times vary")
     parser.add_argument("names", nargs="*", help="of profiles; all of them if none is given")
     given = parser.parse_args()
     print(
@@ -33,13 +34,13 @@ def main() -> None:
     )
     for words in WORDS:
         if not given.names or words.name in given.names:
-            print(_row(words, given.hours), flush=True)
+            print(_row(words, given.hours, given.jitter), flush=True)
 
 
-def _row(words: Words, hours: float) -> str:
+def _row(words: Words, hours: float, jitter: float) -> str:
     own = of_profile(words.name)
-    said = measure(words, own, hours)
-    tight = measure(words, tighter(words.name), hours)
+    said = measure(words, own, hours, jitter)
+    tight = measure(words, tighter(words.name), hours, jitter)
     row = (
         f"{words.name:<15} {own!s:<17} {said.used:>6.1%} {said.refused:>6.2%}"
         f"  {tight.limits!s:<9} {tight.used:>6.1%} {tight.refused:>6.2%}"
@@ -49,7 +50,7 @@ def _row(words: Words, hours: float) -> str:
     if words.rests and not words.resets:
         rests = f"rests {words.rests / 3600:g} h"
         return f"{row}  {rests:<31}  {full}"
-    rate = measure(words, rated(words.name), hours)
+    rate = measure(words, rated(words.name), hours, jitter)
     return (
         f"{row}  {rate.limits.rate:>5.1f}/s {rate.used:>6.1%} {rate.refused:>6.2%}"
         f" {follows(words, rate.limits):>3.0f} min  {full}"

@@ -9,6 +9,7 @@ from provider_cases import (
     PROFILES,
     WORDS,
     Words,
+    follows,
     full_speed,
     measure,
     of_profile,
@@ -35,6 +36,7 @@ def _distinct() -> list[Words]:
 DISTINCT = _distinct()
 ASK_LESS = [words for words in DISTINCT if not words.rests or words.resets]
 RATED = [words for words in DISTINCT if of_profile(words.name).rate]
+FOLLOWED = [words for words in WORDS if words.name in {"gmx", "au", "jcom"}]
 REST = [words for words in DISTINCT if words not in ASK_LESS]
 
 
@@ -83,6 +85,11 @@ def test_a_rate_that_nobody_published_is_found(words: Words) -> None:
     assert found.used >= USED
     assert found.refused < REFUSED
     assert found.reactions == ()
+
+
+@pytest.mark.parametrize("words", FOLLOWED, ids=name)
+def test_a_rate_that_doubles_is_used_within_minutes(words: Words) -> None:
+    assert follows(words, rated(words.name)) <= 8
 
 
 @pytest.mark.parametrize("words", REST, ids=name)
