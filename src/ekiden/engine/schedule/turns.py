@@ -48,12 +48,17 @@ def next_lane(state: State, work: Work, session: Session, now: float) -> Lane | 
             continue
         lane = lane_of_rank(state, work, rank, session, now, way=way_of(session))
         if lane is not None:
-            if rank == 1:
-                work.turn = 0
-            elif bulk:
-                work.turn += 1
+            _count_turn(work, rank, other=bool(bulk))
             return lane
-    return _lane_held_up(session, work, shut, now)
+    return _lane_held_up(state, session, work, shut, now)
+
+
+def _count_turn(work: Work, rank: int, *, other: bool) -> None:
+    """Count how often bulk mail, if there is some, has been passed by."""
+    if rank == 1:
+        work.turn = 0
+    elif other:
+        work.turn += 1
 
 
 def lane_of_rank(
@@ -188,21 +193,33 @@ def _shut(state: State, work: Work, now: float) -> tuple[bool, bool]:
     return hours.opens_at(provider, 0, now) > now, hours.opens_at(provider, 1, now) > now
 
 
-def _lane_held_up(session: Session, work: Work, shut: tuple[bool, bool], now: float) -> Lane | None:
-    """Return a lane that waits for a destination which this very session holds."""
+def _lane_held_up(
+    state: State, session: Session, work: Work, shut: tuple[bool, bool], now: float
+) -> Lane | None:
+    """Return a lane that waits for a destination which this very session holds, in its turn."""
+    found: list[Lane | None] = [None, None]  # by rank
     for destination in session.destinations:
-        for lane in destination.stuck:
+        for lane in islice(destination.stuck, AMONG):
             share = lane.share
             if share is None or share.work is not work or not lane.items:
                 continue
             job = share.job
-            if shut[job.rank] or place(lane, session.path.source.name, now) < 0:
+            if found[job.rank] or shut[job.rank] or place(lane, session.path.source.name, now) < 0:
                 continue
             if job.from_at <= now < job.facts.expires_at and (
                 opens_at(destination, session, session.free, now) <= now
             ):
-                return lane
-    return None
+                found[job.rank] = lane
+    urgent, bulk = found
+    chosen = urgent or bulk
+    if urgent and bulk and work.turn >= state.options.bulk_turns - 1:
+        chosen = bulk
+    if chosen is not None:
+        _count_turn(work, 1 if chosen is bulk else 0, other=bulk is not None)
+        stuck = chosen.destination.stuck
+        stuck.remove(chosen)
+        stuck.append(chosen)  # the others there come first now
+    return chosen
 
 
 def _set_aside(state: State, share: Share, job: Job, at: float, now: float) -> None:
