@@ -15,6 +15,7 @@ from ekiden.engine.schedule.facts import (
 )
 from ekiden.engine.schedule.gates import Gate, Line
 from ekiden.engine.schedule.places import Places
+from ekiden.engine.schedule.sticking import idle_session
 from ekiden.engine.schedule.ways import Road, Source
 from ekiden.engine.schedule.works import Destination, Jitter, Job, Lane, Share, Site, Work
 from ekiden.shaping.window import NEVER
@@ -52,10 +53,11 @@ class Lines(Places):
         """Let a work stand in the engine's line for its mail of that rank, once.
 
         One that waits at a gate until another session may begin leaves it for a session of its own
-        that is open and has nothing to do.
+        that is open, has nothing to do, and may take something of it: else it would only go round
+        to the same gate, for ever.
         """
         gate = work.gates[rank]
-        if gate is not None and work.idle and work.rings[rank] and gate.waiters is not None:
+        if gate is not None and gate.waiters is not None and idle_session(work, rank, NEVER):
             work.in_line[rank] = not gate.waiters.leave(work, rank)
         if not work.in_line[rank] and work.rings[rank]:
             work.in_line[rank] = True

@@ -7,7 +7,7 @@ bulk; while both wait, one turn in `bulk_turns` is bulk's. What cannot move now 
 ring and left where it will be put back from.
 """
 
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 from ekiden.engine.schedule.better import better_at
@@ -216,10 +216,21 @@ def _lane_held_up(
         chosen = bulk
     if chosen is not None:
         _count_turn(work, 1 if chosen is bulk else 0, other=bulk is not None)
-        stuck = chosen.destination.stuck
-        stuck.remove(chosen)
-        stuck.append(chosen)  # the others there come first now
+        _let_others_first(chosen, work)
     return chosen
+
+
+def _let_others_first(lane: Lane, work: Work) -> None:
+    """Put a lane behind the others of its work that wait for its destination; works keep theirs."""
+    stuck = lane.destination.stuck
+    if len(stuck) > AMONG:  # those that were not looked at come nearer
+        stuck.remove(lane)
+        stuck.append(lane)
+        return
+    places = [at for at, one in enumerate(stuck) if one.share and one.share.work is work]
+    for at, then in pairwise(places[places.index(stuck.index(lane)) :]):
+        stuck[at] = stuck[then]
+    stuck[places[-1]] = lane
 
 
 def _set_aside(state: State, share: Share, job: Job, at: float, now: float) -> None:
