@@ -229,7 +229,7 @@ def test_the_operators_windows_take_the_place_of_the_profiles(tmp_path: Path) ->
     path = tmp_path / "config.toml"
     path.write_text('[[hours.provider]]\nprovider = "yahoo"\n', encoding="utf-8")
     avoided = settings.hours(load(path)).avoided
-    assert [one.provider for one in avoided if one.bulk] == ["docomo"]
+    assert [one.provider for one in avoided if one.bulk] == ["icloud", "docomo"]
 
 
 async def test_a_reload_lifts_a_window_and_the_mail_goes(tmp_path: Path) -> None:
