@@ -270,6 +270,17 @@ def test_it_never_falls_below_the_floor() -> None:
     assert speed.rate == FLOOR
 
 
+def test_refusals_after_a_silence_leave_a_knee() -> None:
+    """The minute before was empty: the most that it took is no measure of what it takes."""
+    speed, now = asking()
+    for _ in range(3):
+        now += 600.0
+        speed.ease(now)
+        assert speed.knee >= FLOOR
+        assert speed.rate is not None
+        assert speed.rate >= FLOOR
+
+
 def test_a_limit_from_outside_holds_like_one_that_was_found() -> None:
     speed = Speed(SpeedOptions())
     speed.limit(2.0, START)

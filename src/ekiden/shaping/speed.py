@@ -293,7 +293,7 @@ class Speed:
             return False
         rate = self.rate
         if rate is None:
-            self.knee = top = self.taken(now)
+            self.knee = top = max(FLOOR, self.taken(now))
         else:
             top = self._top(rate, now)
             if not (self._eased and now - self._stepped_at < AGAIN):
@@ -329,6 +329,7 @@ class Speed:
             self.knee = min(self._sure, top)
         else:
             self.knee = top / (1 + STEP)
+        self.knee = max(FLOOR, self.knee)  # nothing went out for a minute: that proves no limit
 
     def _step_down(self, rate: float, now: float, *, eased: bool) -> None:
         run = self._cost if now - self._stepped_at < GAP + 2 * AGAIN else 0.0
