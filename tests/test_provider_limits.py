@@ -21,7 +21,7 @@ from provider_cases import (
 USED = 0.90  # at least, of the limit, in steady state
 SHORT = 0.85  # of sessions so short that the gap between two is a tenth of the time
 REFUSED = 0.02  # at most, of all transactions
-HOURS = 1.0
+HOURS = 0.5
 
 
 def _distinct() -> list[Words]:
