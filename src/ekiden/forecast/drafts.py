@@ -17,8 +17,8 @@ import msgspec
 from ekiden import settings
 from ekiden.config import Config
 from ekiden.errors import EkidenError, RefusedError
-from ekiden.forecast.model import FAR, Load
-from ekiden.queue.model import Priority
+from ekiden.forecast.loads import load_of
+from ekiden.forecast.model import Load
 from ekiden.spool.content import ContentRules
 from ekiden.spool.jobspec import JobSpec, Shape
 from ekiden.spool.loading import load_entry
@@ -77,7 +77,7 @@ def read_load(
         chosen, refused = _counted(loaded.batches)
     finally:
         loaded.close()
-    found = Drafted(_load(spec, chosen.pop("", Counter())), refused)
+    found = Drafted(load_of(spec, chosen.pop("", Counter())), refused)
     if start:
         found.load = msgspec.structs.replace(found.load, send_at=_begin(start, now))
     _join(config, plain, found, chosen)
@@ -117,7 +117,7 @@ def _join(config: Config, plain: JobSpec, found: Drafted, chosen: dict[str, Coun
             found.refused += lanes.total()
             found.why[name] = error.what
             continue
-        siblings.append(msgspec.structs.replace(_load(spec, lanes), send_at=head.send_at))
+        siblings.append(msgspec.structs.replace(load_of(spec, lanes), send_at=head.send_at))
     found.load = msgspec.structs.replace(head, siblings=tuple(siblings))
 
 
@@ -125,21 +125,6 @@ def _completed(config: Config, plain: JobSpec) -> JobSpec:
     spec = settings.completed(config, plain)
     settings.check_job(config, spec)
     return spec
-
-
-def _load(spec: JobSpec, lanes: Counter[str]) -> Load:
-    return Load(
-        id=0,
-        name=spec.name,
-        bulk=spec.priority is Priority.BULK,
-        pool=spec.pool,
-        configuration_set=spec.configuration_set,
-        send_at=spec.send_at,
-        expires_at=FAR,
-        deliver_by=spec.deliver_by,
-        pace=spec.pace,
-        lanes=dict(lanes),
-    )
 
 
 def _begin(text: str, now: float) -> float:

@@ -16,8 +16,9 @@ import msgspec
 
 from ekiden.errors import RefusedError
 from ekiden.forecast.estimates import Estimates
-from ekiden.forecast.model import FAR, Forecast, Load
-from ekiden.queue.model import Foretold, JobFacts, Priority
+from ekiden.forecast.loads import load_of
+from ekiden.forecast.model import Forecast
+from ekiden.queue.model import Foretold, JobFacts
 from ekiden.spool.house import Draft
 from ekiden.spool.jobspec import OnLate
 
@@ -76,24 +77,8 @@ class Foresight:
 
     async def _verdict(self, drafts: Sequence[Draft]) -> Forecast | None:
         """Return what is to be expected of a job with a deadline; None of any other."""
-        loads = [_load(one) for one in drafts]
+        loads = [load_of(one.job, one.lanes) for one in drafts]
         if loads[0].deliver_by is None or not any(one.lanes for one in loads):
             return None
         head = msgspec.structs.replace(loads[0], siblings=tuple(loads[1:]))
         return await self._estimates.ask(head, search=True)
-
-
-def _load(draft: Draft) -> Load:
-    job = draft.job
-    return Load(
-        id=0,
-        name=job.name,
-        bulk=job.priority is Priority.BULK,
-        pool=job.pool,
-        configuration_set=job.configuration_set,
-        send_at=job.send_at,
-        expires_at=FAR,
-        deliver_by=job.deliver_by,
-        pace=job.pace,
-        lanes=dict(draft.lanes),
-    )
