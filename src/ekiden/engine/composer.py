@@ -2,12 +2,12 @@
 
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
 rendering on the loop, and its RSA signatures on the threads beside it, or on the loop too while
-those have enough in hand (Ed25519 is cheaper than the way there). Never unsigned by
-accident: a domain with keys in the configuration is signed with all of them or not sent.
+those have enough in hand (Ed25519 is cheaper than the way there). Never unsigned by accident: a
+domain with keys in the configuration is signed with all of them or not sent.
 
-Orders are made in turn, a few milliseconds of them in one turn of the loop, and only while the
-threads have room: what waits is a claimed row, not a finished message. What waits for its job to be
-compiled stands aside meanwhile, and holds up nobody.
+Orders are made in turn, a few milliseconds of them in one turn of the loop, and a thread that is
+alone is given no more than it has room for: what waits is a claimed row, not a finished message.
+What waits for its job to be compiled stands aside meanwhile, and holds up nobody.
 """
 
 import asyncio

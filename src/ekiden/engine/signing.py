@@ -13,7 +13,7 @@ a thread and back, so it is done on the loop (measured: docs/dkim.md).
   what comes waits for company, and the batches grow by themselves.
 - Where there are several threads and they have enough in hand (`busy`), the loop signs the next
   message itself: a message that stays costs none of the hand-overs of the GIL that one which goes
-  costs (bench/README.md: an eighth more messages on two cores). One thread alone is not helped:
+  costs (bench/README.md: a seventh more messages on two cores). One thread alone is not helped:
   that is how a loop is kept free of signatures.
 - The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are
   few, the loop does not wait for one while a key is at work (bench/README.md: a fourth less of lag,
