@@ -5,6 +5,7 @@ its options as arguments, which `settings` makes of a `Config`.
 """
 
 from ekiden.config.checking import Check
+from ekiden.config.egress import Pool, Route, Source
 from ekiden.config.eventing import (
     EventAmqp,
     EventCommand,
@@ -15,42 +16,27 @@ from ekiden.config.eventing import (
     EventType,
     EventWebhook,
 )
+from ekiden.config.limits import DestinationLimits, Limits, SiteLimits
 from ekiden.config.load import BadConfigError, Problem, load, loads
 from ekiden.config.pattern import first_match, matches, wrong_pattern
+from ekiden.config.places import Address, HttpListen, Listen, Nameserver, Network
 from ekiden.config.render import example, reference, show
-from ekiden.config.returning import Imap, Inbound, Listen, Reputation
+from ekiden.config.returning import Imap, Inbound, Reputation
 from ekiden.config.schema import (
     Bounce,
     Config,
-    ConfigurationSet,
     Control,
     Identities,
     Log,
     QueueSettings,
     Spool,
 )
-from ekiden.config.sending import (
-    Address,
-    Backoff,
-    Delivery,
-    DestinationLimits,
-    Dkim,
-    DkimKey,
-    Dns,
-    Limits,
-    Nameserver,
-    Network,
-    Pool,
-    Route,
-    SiteLimits,
-    Source,
-    Tls,
-    TlsDestination,
-    TlsPolicy,
-    TlsSite,
-)
+from ekiden.config.sending import Backoff, Delivery, Dns
+from ekiden.config.sets import ConfigurationSet
+from ekiden.config.signing import Dkim, DkimKey
+from ekiden.config.tls import Tls, TlsDestination, TlsPolicy, TlsSite
 from ekiden.config.units import Rate
-from ekiden.config.web import Admin, HttpListen, Signup, TrackingSettings, Web
+from ekiden.config.web import Admin, Signup, TrackingSettings, Web
 
 __all__ = [
     "Address",

@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
+from ekiden.config.egress import Route
 from ekiden.config.locate import Path
 from ekiden.config.pattern import normal
 from ekiden.config.schema import Config
-from ekiden.config.sending import Backoff, Route
+from ekiden.config.sending import Backoff
 from ekiden.localtime import MINUTES, Span
 
 SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path on Linux, without its final NUL

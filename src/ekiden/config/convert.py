@@ -8,9 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from ekiden.config import keys, units
 from ekiden.config.pattern import wrong_pattern
-from ekiden.config.returning import Listen
-from ekiden.config.sending import Nameserver
-from ekiden.config.web import HttpListen
+from ekiden.config.places import HttpListen, Listen, Nameserver, Place
 from ekiden.localtime import Span, zone
 from ekiden.text import printable
 
@@ -23,6 +21,12 @@ _EHLO: Final = re.compile(
     r"(?=.{1,255}\Z)(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.IPv]{3,50}\]"
 )
 _CLOCK: Final = {"zone": zone, "span": Span.parse}
+# What a place is written like, and its lowest port: a server that listens may take any free one.
+_PLACES: Final[dict[type[Place], tuple[str, int]]] = {
+    Nameserver: ("127.0.0.1:53", 1),
+    Listen: ("0.0.0.0:25", 0),
+    HttpListen: ("127.0.0.1:8080", 0),
+}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -149,12 +153,8 @@ def _text(value: str, type_: Any, key: keys.Key, base: Path) -> Any:
         return base / value
     if type_ is units.Rate:
         return _parsed(value, units.parse_rate)
-    if type_ is Nameserver:
-        return Nameserver(*_place(value, "53", "127.0.0.1:53", least=1))
-    if type_ is Listen:
-        return Listen(*_place(value, "25", "0.0.0.0:25", least=0))
-    if type_ is HttpListen:
-        return HttpListen(*_place(value, "8080", "127.0.0.1:8080", least=0))
+    if type_ in _PLACES:
+        return _place(value, type_)
     if type_ is not str:
         return _ip(value, type_)
     if key.unit == "pattern" and (wrong := wrong_pattern(value)):
@@ -200,9 +200,10 @@ def _loose_network(value: str) -> str:
         return ""
 
 
-def _place(value: str, port: str, example: str, *, least: int) -> tuple[str, int]:
-    """Return "ADDRESS", "V4:PORT" or "[V6]:PORT" as an address and a port."""
-    host = value
+def _place(value: str, type_: type[Place]) -> Place:
+    """Return "ADDRESS", "V4:PORT" or "[V6]:PORT" as a place; without a port, with its usual one."""
+    example, least = _PLACES[type_]
+    host, port = value, example.rpartition(":")[2]
     if value.startswith("["):
         host, _, port = value[1:].partition("]:")
     elif value.count(":") == 1:
@@ -219,7 +220,7 @@ def _place(value: str, port: str, example: str, *, least: int) -> tuple[str, int
     ):
         what = f'expected an address with or without port, such as "{example}", got {show(value)}'
         raise WrongValueError(what)
-    return address, int(port)
+    return type_(address, int(port))
 
 
 def is_host(value: str) -> bool:

@@ -1,8 +1,9 @@
 """What a key of the configuration knows about itself.
 
-A key's type and default are its field in `schema.py`; everything else (what it does, its unit, its
-bounds, why the default is what it is) stands in the same line as a `Key`. Loading, `config.toml`,
-`docs/configuration.md` and the error messages are all derived from there, so they cannot disagree.
+A key's type and default are its field (`schema.py` says in which file); everything else (what it
+does, its unit, its bounds, why the default is what it is) stands in the same line as a `Key`.
+Loading, `config.toml`, `docs/configuration.md` and the error messages are all derived from there,
+so they cannot disagree.
 """
 
 import types

@@ -17,10 +17,9 @@ import msgspec
 
 from ekiden.config import keys, units
 from ekiden.config.convert import bounds
-from ekiden.config.returning import Listen
+from ekiden.config.places import HttpListen, Listen, Nameserver, Place
 from ekiden.config.schema import Config
-from ekiden.config.sending import Backoff, Nameserver
-from ekiden.config.web import HttpListen
+from ekiden.config.sending import Backoff
 
 WIDTH: Final = 96
 
@@ -173,9 +172,7 @@ def _word(type_: Any, key: keys.Key, *, plural: bool = False) -> str:
         bool: "true or false",
         int: "whole number",
         float: "number",
-        str: {"pattern": "pattern", "host": "host name", "ehlo": "host name"}.get(
-            key.unit, "string"
-        ),
+        str: "string",
         Path: "path",
         units.Rate: "rate",
         Nameserver: "address with port",
@@ -201,7 +198,7 @@ def toml(value: Any, key: keys.Key) -> str:
             for field in keys.fields(Backoff)
         )
         return "{ " + ", ".join(pairs) + " }"
-    if isinstance(value, Nameserver | Listen | HttpListen):
+    if isinstance(value, Place):
         shown = f"[{value.address}]" if ":" in value.address else value.address
         return _quoted(f"{shown}:{value.port}")
     if isinstance(value, tuple):

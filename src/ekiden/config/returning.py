@@ -1,22 +1,14 @@
 """The sections about what comes back: returned mail, and the rates it adds up to."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from ekiden.config.keys import Key
+from ekiden.config.places import Listen
 
 _DAY = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where a server listens: "192.0.2.1:25", "0.0.0.0:25" or "[::]:25"."""
-
-    address: str
-    port: int = 25
 
 
 class Imap(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,21 +1,12 @@
 """The sections about HTTP: pages and links for recipients, and what is tracked."""
 
-from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
 import msgspec
 
 from ekiden.config.keys import Key
-from ekiden.config.sending import Network
-
-
-@dataclass(frozen=True, slots=True)
-class HttpListen:
-    """Where a web server listens: "127.0.0.1:8080" or "[::1]:8080"."""
-
-    address: str
-    port: int = 8080
+from ekiden.config.places import HttpListen, Network
 
 
 class Signup(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ekiden.config import Config
+from ekiden.config import Config, ConfigurationSet, DestinationLimits, Limits, SiteLimits, Source
+from ekiden.config import Route as RouteSettings
 from ekiden.config.pattern import first_match, matches
 from ekiden.config.receivers import ProviderSettings
-from ekiden.config.schema import ConfigurationSet
-from ekiden.config.sending import DestinationLimits, Limits, SiteLimits, Source
-from ekiden.config.sending import Route as RouteSettings
 from ekiden.config.units import Rate as ConfigRate
 from ekiden.engine.schedule.facts import SiteFacts
 from ekiden.engine.sites import Site

@@ -1,7 +1,7 @@
 """How deliveries are scheduled, sent and tried again."""
 
+from ekiden.config import Backoff as RetryBackoff
 from ekiden.config import Config
-from ekiden.config.sending import Backoff as RetryBackoff
 from ekiden.engine.capsbook import set_caps
 from ekiden.engine.decide import RetryPolicy
 from ekiden.engine.dispatcher import EngineOptions

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from ekiden.config import Config
-from ekiden.config.sending import Route as RouteConfig
+from ekiden.config import Route as RouteConfig
 from ekiden.engine.capsbook import profiles, site_caps, source_caps
 from ekiden.engine.dialler import DialOptions, TlsRules
 from ekiden.engine.resolver import Resolver, ResolverOptions
