@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BIN)/.installed: pyproject.toml
+$(BIN)/.installed: pyproject.toml hatch_build.py src/ekiden/dkim/batch.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ekiden needs Python 3.11 or newer; say make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -39,4 +39,4 @@ bench: $(BIN)/.installed-dev ## Ekiden and other mailers in turn against one sin
 	EKIDEN_MTAS="$${EKIDEN_MTAS:-$(CURDIR)/bench/out/mailers}" $(BIN)/python -m bench
 
 clean: ## remove what make made
-	rm -rf $(VENV) demo-run dist build
+	rm -rf $(VENV) demo-run dist build src/ekiden/dkim/_batch.so

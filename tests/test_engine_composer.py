@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,7 @@ MAIN = threading.main_thread().name
 NOW = 1_700_000_000.0
 ED = generate("sender.example", "ed", Algorithm.ED25519)
 RSA = generate("sender.example", "rsa", Algorithm.RSA)
+ONE_BY_ONE = replace(RSA, batch=None)
 CONTENT = encode(Content(from_="News <news@sender.example>", subject="s", text="Dear {{ name }}\n"))
 
 
@@ -193,7 +195,7 @@ async def test_the_loop_signs_too_while_several_threads_are_busy(
 ) -> None:
     signed_by = spied(monkeypatch, gate := threading.Event())
     async with SigningThreads(2) as threads:
-        composer = made(Contents(), threads, Signer([RSA]))
+        composer = made(Contents(), threads, Signer([ONE_BY_ONE]))
         orders = [composer.compose(claimed(row)) for row in range(100)]
         for order in orders[ENOUGH * 2 :]:  # the threads stand still
             await order
@@ -212,8 +214,21 @@ async def test_one_thread_is_not_helped_so_that_the_loop_can_be_kept_free(
     signed_by = spied(monkeypatch, gate := threading.Event())
     gate.set()
     async with SigningThreads(1) as threads:
-        await messages(made(Contents(), threads, Signer([RSA])), range(100))
+        await messages(made(Contents(), threads, Signer([ONE_BY_ONE])), range(100))
     assert signed_by == {"ekiden-sign": 100}
+
+
+async def test_the_loop_signs_nothing_where_keys_sign_in_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if RSA.batch is None:
+        pytest.skip("batch.c is not compiled here: python hatch_build.py")
+    signed_by = spied(monkeypatch, gate := threading.Event())
+    gate.set()
+    async with SigningThreads(2) as threads:
+        made_at_once = await messages(made(Contents(), threads, Signer([RSA])), range(300))
+    assert signed_by[MAIN] == 0
+    assert all(verdicts(one.parts, [RSA]) == [True] for one in made_at_once)
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) -> Counter[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
-from ekiden.dkim.sign import Prepared, Signer
-from ekiden.engine.signing import NICENESS, Signed, SigningThreads
+from ekiden.dkim.sign import Prepared, Signed, Signer
+from ekiden.engine.signing import NICENESS, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 

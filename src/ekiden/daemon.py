@@ -18,6 +18,7 @@ from ekiden import __version__
 from ekiden.app import build
 from ekiden.config import Config
 from ekiden.control.notify import Notifier
+from ekiden.dkim import batch
 
 _log = structlog.get_logger()
 
@@ -58,7 +59,12 @@ async def serve(config: Config, path: Path | None = None) -> None:
         def ready() -> None:
             gc.collect()
             gc.freeze()  # what starting made lives as long as the process: it is not walked again
-            _log.info("ekiden runs", version=__version__, spool=str(config.spool.directory))
+            _log.info(
+                "ekiden runs",
+                version=__version__,
+                spool=str(config.spool.directory),
+                signatures="in batches" if batch.compiled() else "one by one: see docs/dkim.md",
+            )
             notifier.ready("running")
 
         try:

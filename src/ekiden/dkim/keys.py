@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from ekiden.dkim.batch import BatchKey, batch_key
 from ekiden.errors import ConfigError, RefusedError
 
 RSA_BITS: Final = 2048
@@ -48,12 +49,14 @@ class Key:
         selector: `s=`.
         algorithm: `a=`.
         private: The key itself; never shown.
+        batch: The same key where it can sign many messages at once.
     """
 
     domain: str
     selector: str
     algorithm: Algorithm
     private: RSAPrivateKey | Ed25519PrivateKey = field(repr=False)
+    batch: BatchKey | None = field(default=None, repr=False, compare=False)
 
     @property
     def record_name(self) -> str:
@@ -75,13 +78,13 @@ def key(domain: str, selector: str, private: RSAPrivateKey | Ed25519PrivateKey) 
                 remedy="use letters, digits, dots and inner dashes (A-labels for an IDN)",
             )
     if isinstance(private, Ed25519PrivateKey):
-        return Key(domain, selector, Algorithm.ED25519, private)
+        return Key(domain, selector, Algorithm.ED25519, private, batch_key(private))
     if private.key_size < RSA_BITS_MIN:
         raise ConfigError(
             f"the RSA key has {private.key_size} bits; receivers ignore less than {RSA_BITS_MIN}",
             remedy=f"make one of {RSA_BITS} bits with `ekiden dkim keygen`",
         )
-    return Key(domain, selector, Algorithm.RSA, private)
+    return Key(domain, selector, Algorithm.RSA, private, batch_key(private))
 
 
 def load_key(path: Path, domain: str, selector: str) -> Key:

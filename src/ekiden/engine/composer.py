@@ -1,9 +1,10 @@
 """From a claimed delivery to the signed bytes of its message.
 
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
-rendering on the loop, and its RSA signatures on the threads beside it, or on the loop too while
-those have enough in hand (Ed25519 is cheaper than the way there). Never unsigned by accident: a
-domain with keys in the configuration is signed with all of them or not sent.
+rendering on the loop, and its RSA signatures on the threads beside it. Ed25519 is cheaper than the
+way there; so is RSA, where keys cannot sign in batches and the threads have enough in hand. Never
+unsigned by accident: a domain with keys in the configuration is signed with all of them or not
+sent.
 
 Orders are made in turn, a few milliseconds of them in one turn of the loop, and a thread that is
 alone is given no more than it has room for: what waits is a claimed row, not a finished message.
@@ -21,10 +22,10 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedback_id
-from ekiden.dkim.sign import Signer
+from ekiden.dkim.sign import Signed, Signer
 from ekiden.engine.links import JobLinks, LinkMaker, TrackingOptions
 from ekiden.engine.session import Session
-from ekiden.engine.signing import Signed, SigningThreads
+from ekiden.engine.signing import SigningThreads
 from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
@@ -301,7 +302,7 @@ class Composer:
             order.fill(self._composed(play, claimed, rendered, b""))
             return
         prepared = signer.prepare(rendered.headers, rendered.body_hash(), now)
-        if signer.cheap or self._threads.busy:
+        if signer.cheap or (self._threads.busy and not signer.batched):
             order.fill(self._composed(play, claimed, rendered, prepared.finish()))
         else:
             self._threads.submit(prepared, partial(self._signed, order, play, rendered))

@@ -1,20 +1,21 @@
 """Signing beside the loop: a few threads, small batches, bounded.
 
-An RSA-2048 operation costs 0.25-0.9 ms and `cryptography` releases the GIL while it works, so two
-threads sign twice as fast and the loop stays free. Ed25519 costs 0.04 ms, no more than the hop to
+An RSA-2048 operation costs 0.25-0.9 ms and the GIL is free while it goes on, so two threads sign
+twice as fast and the loop stays free. Ed25519 costs 0.04 ms, no more than the hop to
 a thread and back, so it is done on the loop (measured: docs/dkim.md).
 
 - A thread does the private-key operation and nothing else. Each step of Python there must first get
   the GIL from a busy loop; hashing and folding cost the same on either side of it.
 - At most `limit` messages are inside, whatever the scheduler opens; who asks `room` first renders
   nothing that would have to wait. What is handed in beyond it waits in order.
-- Messages travel `BATCH` to a hop: one wake-up of a thread and one of the loop for all of them. A
+- Messages travel `BATCH` to a hop: one wake-up of a thread and one of the loop for all of them, and
+  one hand-over of the GIL where the keys sign in batches (`dkim.batch`: 1.4 times the messages). A
   smaller batch leaves only when the threads would run dry without it: as soon as they are busy,
   what comes waits for company, and the batches grow by themselves.
-- Where there are several threads and they have enough in hand (`busy`), the loop signs the next
-  message itself: a message that stays costs none of the hand-overs of the GIL that one which goes
-  costs (bench/README.md: a seventh more messages on two cores). One thread alone is not helped:
-  that is how a loop is kept free of signatures.
+- Where keys cannot sign in batches, and several threads have enough in hand (`busy`), the loop
+  signs the next message itself: a message that stays costs none of the hand-overs of the GIL that
+  one which goes costs (bench/README.md: a seventh more messages on two cores). One thread alone is
+  not helped: that is how a loop is kept free of signatures.
 - The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are
   few, the loop does not wait for one while a key is at work (bench/README.md: a fourth less of lag,
   the same rate).
@@ -31,15 +32,13 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from ekiden.dkim.sign import Prepared
+from ekiden.dkim.sign import Prepared, Signed, finish_each
 from ekiden.errors import UnavailableError
 
-BATCH: Final = 8  # messages to a hop
-PER_THREAD: Final = 32  # messages inside for each thread, waiting ones included
+BATCH: Final = 16  # messages to a hop
+PER_THREAD: Final = 64  # messages inside for each thread, waiting ones included
 ENOUGH: Final = 16  # messages inside for each thread: it is not idle before it is given the next
 NICENESS: Final = 5  # of the threads, beside the process's own
-
-Signed = bytes | Exception  # the DKIM-Signature fields, or why there are none
 
 
 class _Work:
@@ -112,7 +111,7 @@ class SigningThreads:
 
     @property
     def busy(self) -> bool:
-        """Whether the loop had better sign the next message itself."""
+        """Whether the loop had better sign the next message itself, if keys sign one by one."""
         return self.threads > 1 and self._inside >= ENOUGH * self.threads
 
     def submit(self, prepared: Prepared, given: Callable[[Signed], None]) -> None:
@@ -163,11 +162,9 @@ class SigningThreads:
             own = os.getpriority(os.PRIO_PROCESS, 0)
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), own + NICENESS)
         while (batch := self._queue.get()) is not None:
-            for work in batch:
-                try:
-                    work.signed = work.prepared.finish()
-                except Exception as error:  # noqa: BLE001 - it goes to the one who handed it in
-                    work.signed = error
+            signed = finish_each([work.prepared for work in batch])
+            for work, one in zip(batch, signed, strict=True):
+                work.signed = one
             assert self._loop is not None  # noqa: S101 - set before the thread starts
             try:
                 self._loop.call_soon_threadsafe(self._finished, batch)

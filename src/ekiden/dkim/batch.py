@@ -1,0 +1,198 @@
+"""Many signatures at once, outside of the interpreter's lock.
+
+`cryptography` gives the GIL away for each signature, and must take it back after each: from an
+event loop that is busy, a thousand times a second and more. `batch.c`, compiled when Ekiden is
+installed, calls the system's libcrypto for a whole batch instead, and the lock changes hands once
+(bench/README.md: 1.4 times the messages on two cores).
+
+It is never needed. Where it was not compiled, where there is no libcrypto, or where the two do not
+agree on a trial signature, `batch_key` returns None and every message is signed by `cryptography`.
+"""
+
+import ctypes
+import hashlib
+import weakref
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from ekiden.errors import UnavailableError
+
+COMPILED: Final = Path(__file__).with_name("_batch.so")  # what hatch_build.py makes of batch.c
+LIBCRYPTO: Final = ("libcrypto.so.3", "libcrypto.so.4", "libcrypto.3.dylib")
+ED25519_OCTETS: Final = 64  # RFC 8032 section 5.1.6
+
+_PADDING: Final = PKCS1v15()
+_SHA256: Final = SHA256()
+
+Private = RSAPrivateKey | Ed25519PrivateKey
+
+
+def sign_one(private: Private, data: bytes) -> bytes:
+    """Return the signature of a field's canonical data, by `cryptography`.
+
+    Args:
+        private: The key.
+        data: What is signed: RFC 6376 section 3.7; for Ed25519 its SHA-256 is (RFC 8463 section 3).
+    """
+    if isinstance(private, Ed25519PrivateKey):
+        return private.sign(hashlib.sha256(data).digest())
+    return private.sign(data, _PADDING, _SHA256)
+
+
+class _Functions(ctypes.Structure):
+    """`struct crypto` of batch.c."""
+
+    _fields_ = (
+        ("context_new", ctypes.c_void_p),
+        ("context_free", ctypes.c_void_p),
+        ("context_reset", ctypes.c_void_p),
+        ("init", ctypes.c_void_p),
+        ("sign", ctypes.c_void_p),
+    )
+
+
+class _Library:
+    """batch.c together with the libcrypto it calls.
+
+    Raises:
+        OSError: One of them is not there.
+        AttributeError: One of them is not what it should be.
+    """
+
+    def __init__(self, library_file: Path) -> None:
+        self.sign_each = ctypes.CDLL(str(library_file)).ekiden_sign_each  # gives the GIL away
+        self.sign_each.restype = ctypes.c_size_t
+        self.sign_each.argtypes = (
+            *(ctypes.c_void_p,) * 3,
+            ctypes.c_char_p,
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+        )
+        crypto = _libcrypto()  # keeps the GIL: these take no time
+        names = ("MD_CTX_new", "MD_CTX_free", "MD_CTX_reset", "DigestSignInit", "DigestSign")
+        found = (ctypes.cast(getattr(crypto, f"EVP_{name}"), ctypes.c_void_p) for name in names)
+        self.functions = _Functions(*found)
+        self._crypto = crypto
+        crypto.EVP_sha256.restype = ctypes.c_void_p
+        self.sha256: int = crypto.EVP_sha256()
+        crypto.d2i_AutoPrivateKey.restype = ctypes.c_void_p
+        crypto.d2i_AutoPrivateKey.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long)
+        crypto.EVP_PKEY_free.restype = None
+        crypto.EVP_PKEY_free.argtypes = (ctypes.c_void_p,)
+
+    def load(self, der: bytes) -> int:
+        """Return an EVP_PKEY made of a key's PKCS #8 form; 0 if it could not be."""
+        start = ctypes.c_char_p(der)
+        return self._crypto.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der)) or 0
+
+    def free(self, key: int) -> None:
+        """Free an EVP_PKEY."""
+        self._crypto.EVP_PKEY_free(key)
+
+    def forget_errors(self) -> None:
+        """Empty this thread's queue of errors."""
+        self._crypto.ERR_clear_error()
+
+
+def _libcrypto() -> ctypes.PyDLL:
+    for name in LIBCRYPTO:
+        try:
+            return ctypes.PyDLL(name)
+        except OSError:
+            continue
+    raise OSError(f"there is none of {', '.join(LIBCRYPTO)}")
+
+
+@cache
+def _library(library_file: Path) -> _Library | None:
+    try:
+        return _Library(library_file)
+    except (OSError, AttributeError):
+        return None
+
+
+def compiled() -> bool:
+    """Whether batch.c was compiled here, and finds a libcrypto."""
+    return _library(COMPILED) is not None
+
+
+class BatchKey:
+    """A private key in libcrypto's hands.
+
+    Args:
+        private: The key.
+        library: What signs.
+
+    Raises:
+        UnavailableError: libcrypto does not take the key.
+    """
+
+    def __init__(self, private: Private, library: _Library) -> None:
+        plain = serialization.NoEncryption()
+        pkcs8 = serialization.PrivateFormat.PKCS8
+        self._library = library
+        self._key = library.load(private.private_bytes(serialization.Encoding.DER, pkcs8, plain))
+        if not self._key:
+            library.forget_errors()
+            raise UnavailableError("libcrypto does not read the key")
+        freed = weakref.finalize(self, library.free, self._key)
+        freed.atexit = False  # a thread may be signing still
+        self._hashed_first = isinstance(private, Ed25519PrivateKey)
+        if isinstance(private, Ed25519PrivateKey):
+            self._length, self._digest = ED25519_OCTETS, None
+        else:
+            self._length, self._digest = (private.key_size + 7) // 8, library.sha256
+
+    def sign(self, pieces: Sequence[bytes]) -> list[bytes]:
+        """Return the signature of each piece of canonical data, as `sign_one` would.
+
+        Safe on several threads at once; the GIL is free meanwhile.
+
+        Raises:
+            UnavailableError: libcrypto refused; nothing is known of any of them.
+        """
+        if self._hashed_first:
+            pieces = [hashlib.sha256(piece).digest() for piece in pieces]
+        count, length = len(pieces), self._length
+        ends = (ctypes.c_size_t * count)(*accumulate(map(len, pieces)))
+        made = ctypes.create_string_buffer(count * length)
+        functions = ctypes.byref(self._library.functions)
+        done = self._library.sign_each(
+            functions, self._digest, self._key, b"".join(pieces), ends, count, made, length
+        )
+        if done != count:
+            self._library.forget_errors()
+            raise UnavailableError(f"libcrypto signed {done} of {count}")
+        signatures = made.raw
+        return [signatures[at : at + length] for at in range(0, count * length, length)]
+
+
+def batch_key(private: Private, library_file: Path = COMPILED) -> BatchKey | None:
+    """Return what signs many messages at once with a key; None where only `sign_one` can.
+
+    Args:
+        private: The key.
+        library_file: What batch.c was compiled to.
+    """
+    library = _library(library_file)
+    if library is None:
+        return None
+    trial = [b"from:one\r\n", b"from:two\r\nsubject:longer\r\n"]
+    try:
+        key = BatchKey(private, library)
+        agreed = key.sign(trial) == [sign_one(private, piece) for piece in trial]
+    except (UnavailableError, UnsupportedAlgorithm):
+        return None
+    return key if agreed else None  # both kinds of signatures are deterministic
