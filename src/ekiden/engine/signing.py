@@ -38,7 +38,7 @@ from ekiden.errors import UnavailableError
 BATCH: Final = 16  # messages to a hop
 PER_THREAD: Final = 64  # messages inside for each thread, waiting ones included
 ENOUGH: Final = 16  # messages inside for each thread: it is not idle before it is given the next
-NICENESS: Final = 5  # of the threads, beside the process's own
+NICENESS: Final = 10  # of the threads, beside the process's own
 
 
 class _Work:
