@@ -19,7 +19,7 @@ import aiosmtplib
 import pytest
 
 from ekiden.errors import EkidenError, UnavailableError
-from ekiden.sink.conversation import Timing
+from ekiden.sink.behaviours import Timing
 from ekiden.sink.record import Line, read_record
 from ekiden.sink.server import Place, Sink, SinkOptions
 

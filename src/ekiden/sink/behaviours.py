@@ -28,6 +28,23 @@ class Do(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the behaviours take, in seconds (and the rate, per second).
+
+    Args:
+        greylist: From a first try until the address is taken.
+        throttle: The same for `throttle`.
+        slow: How late each reply of `slow` comes.
+        ratelimit: Messages per second that all `ratelimit` addresses of a provider take.
+    """
+
+    greylist: float = 3.0
+    throttle: float = 3.0
+    slow: float = 1.0
+    ratelimit: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class Behaviour:
     """One row of the table.
 

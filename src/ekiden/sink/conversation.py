@@ -1,22 +1,17 @@
 """One conversation of the sink: a provider's profile on the outside, behaviours by recipient.
 
-The order of judgement at RCPT is a receiver's: is the address well-formed, do we receive for its
-domain, are there too many recipients, is the client too fast, and only then the mailbox. Whatever
-is answered is recorded first, so that a client never believes more than the record says.
+What is well-formed is decided here, who is taken in `reception`. Whatever is answered is recorded
+first, so that a client never believes more than the record says.
 """
 
 import asyncio
-import hashlib
 import re
-import ssl
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-from ekiden.sink.behaviours import Behaviour, Do, behaviour_of
-from ekiden.sink.ledger import Ledger
-from ekiden.sink.profiles import GENERIC, Profile, Profiles, reply_lines
-from ekiden.sink.record import Line, Record
+from ekiden.sink.behaviours import Do, behaviour_of
+from ekiden.sink.profiles import GENERIC, Profile, reply_lines
+from ekiden.sink.reception import Recipient, Shared, at_the_door, at_the_mailbox
+from ekiden.sink.record import Facts, Line, facts_of
 from ekiden.smtpd.dialogue import Dialogue
 from ekiden.smtpd.wire import text
 
@@ -24,71 +19,9 @@ from ekiden.smtpd.wire import text
 _PATH: Final = re.compile(
     rb'(?i:FROM|TO):\s*<((?:"(?:[^"\\]|\\.)*"|[^<>"\s@]+)@[^<>\s@]+|)>(?:\s+(.*))?\Z', re.DOTALL
 )
-_MESSAGE_ID: Final = re.compile(
-    rb"^message-id:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE | re.MULTILINE
-)
-_DKIM: Final = re.compile(rb"^dkim-signature:", re.IGNORECASE | re.MULTILINE)
 _OK: Final = b"250 2.1.0 Ok\r\n"
 _RCPT_OK: Final = b"250 2.1.5 Ok\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How long the behaviours take, in seconds (and the rate, per second).
-
-    Args:
-        greylist: From a first try until the address is taken.
-        throttle: The same for `throttle`.
-        slow: How late each reply of `slow` comes.
-        ratelimit: Messages per second that all `ratelimit` addresses of a provider take.
-    """
-
-    greylist: float = 3.0
-    throttle: float = 3.0
-    slow: float = 1.0
-    ratelimit: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all conversations of one sink share.
-
-    Args:
-        profiles: The providers.
-        ledger: Their memory.
-        record: Where lines go.
-        timing: The behaviours' seconds.
-        clock: UNIX seconds.
-        number: Gives each session its name.
-        keep: Stores a message (session, number in it, octets); None to forget it.
-        tls: The context for STARTTLS, or None.
-        hostname: What EHLO says when the address has no name of its own.
-        relay_check: At an address that plays one provider, refuse other providers' domains.
-        idle: Seconds of silence before a session is closed.
-        running: The tasks of all conversations.
-        connections: The most of them.
-    """
-
-    profiles: Profiles
-    ledger: Ledger
-    record: Record
-    timing: Timing
-    clock: Callable[[], float]
-    number: Callable[[], str]
-    keep: Callable[[str, int, bytes], None] | None
-    tls: ssl.SSLContext | None
-    hostname: str
-    relay_check: bool
-    idle: float
-    running: set[asyncio.Task[None]]
-    connections: int
-
-
-@dataclass(slots=True)
-class _Recipient:
-    address: str
-    behaviour: Behaviour
-    profile: Profile
+_NO_FACTS: Final = Facts()
 
 
 class Conversation(Dialogue):
@@ -122,7 +55,7 @@ class Conversation(Dialogue):
         self._entered = False
         self._name = shared.number()
         self._sender: str | None = None
-        self._recipients: list[_Recipient] = []
+        self._recipients: list[Recipient] = []
         self._tried = 0  # RCPT commands of this transaction
         self._transactions = 0
         self._messages = 0
@@ -260,20 +193,19 @@ class Conversation(Dialogue):
             if not self._enter(profile):
                 await self._over_cap(profile)
         self._tried += 1
-        await self._judge(_Recipient(address, behaviour_of(address.rpartition("@")[0]), profile))
+        await self._judge(Recipient(address, behaviour_of(address.rpartition("@")[0]), profile))
 
-    async def _judge(self, recipient: _Recipient) -> None:
-        profile, shared = recipient.profile, self._shared
-        if profile is not self._bound and self._address_bound and shared.relay_check:
-            self._refuse("rcpt", profile.replies["relay"].reply, recipient)
-        elif self._tried > profile.recipients:
-            self._refuse("rcpt", profile.replies["recipient_cap"].reply, recipient)
-        elif not shared.ledger.admit((profile.name, self._peer_host), profile.rate, shared.clock()):
-            self._refuse("rcpt", profile.replies["ratelimit"].reply, recipient)
+    async def _judge(self, recipient: Recipient) -> None:
+        foreign = self._address_bound and recipient.profile is not self._bound
+        refusal = at_the_door(
+            self._shared, recipient, self._peer_host, foreign=foreign, tried=self._tried
+        )
+        if refusal is not None:
+            self._refuse("rcpt", refusal.words, recipient)
         else:
             await self._behave(recipient)
 
-    async def _behave(self, recipient: _Recipient) -> None:
+    async def _behave(self, recipient: Recipient) -> None:
         behaviour = recipient.behaviour
         if behaviour.do is Do.SLOW:
             await self.flush()
@@ -285,34 +217,14 @@ class Conversation(Dialogue):
             self._note("rcpt", text(behaviour.raw[:80]), recipient)
             self.gather(behaviour.raw)
             return
-        refusal, seconds = self._refusal(recipient)
-        if refusal:
-            self._refuse("rcpt", refusal, recipient, seconds)
-            if refusal.startswith("421"):
-                await self.hang_up()  # RFC 5321 section 3.8
+        refusal = at_the_mailbox(self._shared, recipient, self._peer_host, self._sender or "")
+        if refusal is None:
+            self._recipients.append(recipient)
+            self.gather(_RCPT_OK)
             return
-        self._recipients.append(recipient)
-        self.gather(_RCPT_OK)
-
-    def _refusal(self, recipient: _Recipient) -> tuple[str, float]:
-        """Return the words with which RCPT is refused ("" = taken), and the seconds to wait."""
-        behaviour, profile, shared = recipient.behaviour, recipient.profile, self._shared
-        words = profile.replies[behaviour.words].reply
-        now = shared.clock()
-        key = (behaviour.name, self._peer_host, self._sender or "", recipient.address)
-        if behaviour.do is Do.REFUSE:
-            return words, 0.0
-        if behaviour.do is Do.ONCE:
-            return (words if shared.ledger.first_seen(key, now)[1] else ""), 0.0
-        if behaviour.do is Do.RATE:
-            free = shared.ledger.admit(("ratelimit", profile.name), shared.timing.ratelimit, now)
-            return ("" if free else words), 0.0
-        if behaviour.do is Do.DELAY:
-            timing = shared.timing
-            delay = timing.greylist if behaviour.name == "greylist" else timing.throttle
-            left = shared.ledger.first_seen(key, now)[0] + delay - now
-            return (words if left > 0 else ""), left
-        return "", 0.0
+        self._refuse("rcpt", refusal.words, recipient, refusal.seconds)
+        if refusal.words.startswith("421"):
+            await self.hang_up()  # RFC 5321 section 3.8
 
     # --- the message ---------------------------------------------------------------------------
 
@@ -371,7 +283,7 @@ class Conversation(Dialogue):
             await self._settle(recipients, message)
         self.begin()
 
-    async def _settle(self, recipients: list[_Recipient], message: bytes) -> None:
+    async def _settle(self, recipients: list[Recipient], message: bytes) -> None:
         # One reply speaks for all recipients: the first that refuses decides (RFC 5321 4.2.5).
         decisive = next(
             (one for one in recipients if one.behaviour.do is not Do.ACCEPT), recipients[0]
@@ -391,14 +303,7 @@ class Conversation(Dialogue):
             if self._shared.keep is not None:
                 self._shared.keep(self._name, self._messages, message)
         dropped = behaviour.do is Do.DROP
-        head, _, _ = message.partition(b"\r\n\r\n")
-        identity = _MESSAGE_ID.search(head)
-        facts = _Facts(
-            size=len(message),
-            sha256=hashlib.sha256(message).hexdigest(),
-            message_id=text(identity.group(1).strip()) if identity else "",
-            dkim=len(_DKIM.findall(head)),
-        )
+        facts = facts_of(message)
         for recipient in recipients:
             self._note("body", words, recipient, taken=taken, answered=not dropped, facts=facts)
         if dropped:
@@ -410,7 +315,7 @@ class Conversation(Dialogue):
 
     # --- saying and recording ------------------------------------------------------------------
 
-    def _say(self, words: str, recipient: _Recipient | None = None, seconds: float = 0.0) -> str:
+    def _say(self, words: str, recipient: Recipient | None = None, seconds: float = 0.0) -> str:
         if "{" not in words:
             return words
         address = recipient.address if recipient else ""
@@ -427,11 +332,11 @@ class Conversation(Dialogue):
             queue_id=f"{self._name}.{self._messages}",
         )
 
-    def _answer(self, recipient: _Recipient | None, words: str) -> None:
+    def _answer(self, recipient: Recipient | None, words: str) -> None:
         self.gather(reply_lines(self._say(words, recipient)))
 
     def _refuse(
-        self, stage: str, words: str, recipient: _Recipient | None = None, seconds: float = 0.0
+        self, stage: str, words: str, recipient: Recipient | None = None, seconds: float = 0.0
     ) -> None:
         said = self._say(words, recipient, seconds)
         self._note(stage, said, recipient)
@@ -441,11 +346,11 @@ class Conversation(Dialogue):
         self,
         stage: str,
         reply: str,
-        recipient: _Recipient | None,
+        recipient: Recipient | None,
         *,
         taken: bool = False,
         answered: bool = True,
-        facts: "_Facts | None" = None,
+        facts: Facts = _NO_FACTS,
     ) -> None:
         shared = self._shared
         profile = recipient.profile if recipient else self._bound
@@ -455,7 +360,6 @@ class Conversation(Dialogue):
             counts.accepted += 1
         else:
             counts.rejected += 1
-        facts = facts or _NO_FACTS
         shared.record.write(
             Line(
                 kind="transaction",
@@ -479,14 +383,3 @@ class Conversation(Dialogue):
                 dkim=facts.dkim,
             )
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    size: int = 0
-    sha256: str = ""
-    message_id: str = ""
-    dkim: int = 0
-
-
-_NO_FACTS: Final = _Facts()

@@ -22,7 +22,7 @@ from typing import Final, Self
 from ekiden.dkim.keys import Algorithm, generate, record_text, save_key
 from ekiden.errors import UnavailableError
 from ekiden.sink.agree import Disagreement, disagreements
-from ekiden.sink.conversation import Timing
+from ekiden.sink.behaviours import Timing
 from ekiden.sink.dns import DnsOptions, DnsServer
 from ekiden.sink.ledger import ProviderCount
 from ekiden.sink.profiles import GENERIC, load_profiles

@@ -5,15 +5,24 @@ client or to the sink; a line is at most a few hundred bytes, so writes with O_A
 `docs/sink.md` documents the fields.
 """
 
+import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 from ekiden.errors import EkidenError
+from ekiden.smtpd.wire import text
+
+_MESSAGE_ID: Final = re.compile(
+    rb"^message-id:[ \t]*(?:\r\n[ \t]+)?([^\r\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_DKIM: Final = re.compile(rb"^dkim-signature:", re.IGNORECASE | re.MULTILINE)
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +75,28 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     dkim: int = 0
     open: int = 0
     open_peer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line says of a message; as `Line` has them."""
+
+    size: int = 0
+    sha256: str = ""
+    message_id: str = ""
+    dkim: int = 0
+
+
+def facts_of(message: bytes) -> Facts:
+    """Return what the record says of a message: its octets are counted, summed and looked into."""
+    head, _, _ = message.partition(b"\r\n\r\n")
+    identity = _MESSAGE_ID.search(head)
+    return Facts(
+        size=len(message),
+        sha256=hashlib.sha256(message).hexdigest(),
+        message_id=text(identity.group(1).strip()) if identity else "",
+        dkim=len(_DKIM.findall(head)),
+    )
 
 
 class Record:

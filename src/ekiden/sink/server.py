@@ -19,10 +19,12 @@ from typing import Self
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
+from ekiden.sink.behaviours import Timing
 from ekiden.sink.certificate import server_context
-from ekiden.sink.conversation import Conversation, Shared, Timing
+from ekiden.sink.conversation import Conversation
 from ekiden.sink.ledger import Ledger, ProviderCount
 from ekiden.sink.profiles import Profiles, load_profiles
+from ekiden.sink.reception import Shared
 from ekiden.sink.record import Line, Record
 
 
