@@ -1,6 +1,6 @@
-"""The sink as clients see it: behaviours, profiles, caps, pipelining, BDAT, TLS, and the record.
+"""The sink as clients see it: behaviours, profiles, caps, pipelining, BDAT, and the record.
 
-The clients are smtplib, aiosmtplib, swaks where it is installed, and raw sockets.
+The clients are smtplib, swaks where it is installed, and raw sockets; TLS has a file of its own.
 """
 
 import asyncio
@@ -8,109 +8,16 @@ import contextlib
 import hashlib
 import shutil
 import smtplib
-import socket
-import ssl
-import struct
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-import aiosmtplib
 import pytest
 
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.sink.behaviours import Timing
-from ekiden.sink.record import Line, read_record
+from ekiden.sink.record import read_record
 from ekiden.sink.server import Place, Sink, SinkOptions
-
-MESSAGE = b"Subject: hi\r\nMessage-ID: <1@x.test>\r\nDKIM-Signature: v=1\r\n\r\nBody\r\n"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class World:
-    """A sink with its lines and its clock."""
-
-    def __init__(self, *places: Place, tls: bool = False, timing: Timing | None = None) -> None:
-        self.lines: list[Line] = []
-        self.clock = Clock()
-        self.sink = Sink(
-            SinkOptions(
-                places=places or (Place(),),
-                tls=tls,
-                clock=self.clock,
-                listener=self.lines.append,
-                timing=timing or Timing(slow=0.0),
-                hosted={"company.example": "gmail"},
-            )
-        )
-
-    def transactions(self) -> list[Line]:
-        return [line for line in self.lines if line.kind == "transaction"]
-
-    @property
-    def port(self) -> int:
-        return self.sink.addresses[0][1]
-
-
-@contextlib.asynccontextmanager
-async def running(world: World) -> AsyncIterator[World]:
-    async with world.sink:
-        yield world
-
-
-class Raw:
-    """A client that writes bytes and reads replies."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def to(cls, port: int, *, ehlo: bool = True) -> "Raw":
-        client = cls(*await asyncio.open_connection("127.0.0.1", port))
-        if ehlo:
-            assert (await client.reply()).startswith(b"220")
-            await client.say(b"EHLO me.test\r\n")
-        return client
-
-    async def reply(self) -> bytes:
-        found = b""
-        while True:
-            line = await asyncio.wait_for(self.reader.readline(), 5)
-            found += line
-            if not line or line[3:4] == b" ":
-                return found
-
-    async def say(self, data: bytes, replies: int = 1) -> list[bytes]:
-        self.writer.write(data)
-        return [await self.reply() for _ in range(replies)]
-
-    async def codes(self, data: bytes, replies: int) -> list[int]:
-        return [int(one[:3]) for one in await self.say(data, replies)]
-
-    async def close(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(ConnectionError):
-            await self.writer.wait_closed()
-
-
-async def talk(world: World, *recipients: str, sender: str = "a@b.test") -> list[bytes]:
-    """Send one message as Ekiden does: three commands in one write, then the content."""
-    client = await Raw.to(world.port)
-    commands = f"MAIL FROM:<{sender}>\r\n"
-    commands += "".join(f"RCPT TO:<{one}>\r\n" for one in recipients) + "DATA\r\n"
-    found = await client.say(commands.encode(), 2 + len(recipients))
-    if found[-1].startswith(b"354"):
-        found += await client.say(MESSAGE + b".\r\n")
-    await client.close()
-    return found
-
+from sink_world import MESSAGE, Raw, World, running, settled, talk
 
 # --- taking messages ----------------------------------------------------------------------------
 
@@ -127,13 +34,6 @@ async def test_a_pipelined_transaction_is_taken_and_recorded() -> None:
     assert line.sha256 == hashlib.sha256(MESSAGE).hexdigest()
     assert [one.kind for one in world.lines] == ["open", "transaction", "close"]
     assert world.sink.counts["ocn"].accepted == 1
-
-
-async def settled(world: World) -> None:
-    """Wait until every conversation has ended."""
-    async with asyncio.timeout(5):
-        while world.sink.open_sessions:  # noqa: ASYNC110 - the sink tells nobody  # noqa: ASYNC110  # the sink has no such event
-            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize(
@@ -504,43 +404,6 @@ async def test_stop_cuts_what_is_open() -> None:
 # --- clients of others --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\n\r\n"], ids=["reset", "plain text"])
-async def test_a_handshake_that_fails_ends_that_session_and_troubles_nobody(said: bytes) -> None:
-    async with asyncio.timeout(30), running(World(tls=True)) as world:
-        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
-        writer.write(b"EHLO client.example\r\nSTARTTLS\r\n")
-        await reader.readuntil(b"220 Ready to start TLS\r\n")
-        tasks = asyncio.all_tasks()
-        writer.write(said)
-        if said:
-            with contextlib.suppress(ConnectionError):
-                await reader.read()
-        else:
-            raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-        while world.sink.open_sessions:  # noqa: ASYNC110 - the sink tells nobody
-            await asyncio.sleep(0.01)
-        # What a task ends with and nobody asks for would be told by a traceback in the log.
-        ended = [task for task in tasks if task.done()]
-        assert [task.exception() for task in ended] == [None]
-
-
-async def test_aiosmtplib_with_starttls() -> None:
-    async with running(World(Place(profile="gmail"), tls=True)) as world:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client = aiosmtplib.SMTP(
-            hostname="127.0.0.1", port=world.port, start_tls=True, tls_context=context
-        )
-        async with client:
-            _, said = await client.sendmail("a@b.test", ["u@gmail.com"], MESSAGE)
-        assert "gsmtp" in said
-        plain = await talk(world, "u@gmail.com")
-    assert plain[0].startswith(b"530 5.7.0")
-    assert world.transactions()[0].tls.startswith("TLSv1.3 ")
-
-
 async def test_smtplib() -> None:
     def send(port: int) -> dict[str, tuple[int, bytes]]:
         with smtplib.SMTP("127.0.0.1", port, timeout=5) as client:
@@ -601,16 +464,3 @@ async def test_a_taken_port_is_told() -> None:
         taken = Sink(SinkOptions(places=(Place(port=world.port),)))
         with pytest.raises(UnavailableError, match="cannot listen"):
             await taken.start()
-
-
-async def test_on_uvloop() -> None:
-    code = (
-        "import uvloop, sys\n"
-        "sys.path[:0] = ['tests', 'src']\n"
-        "from test_sink_conversation import test_aiosmtplib_with_starttls as test\n"
-        "uvloop.run(test())\n"
-    )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, cwd=Path(__file__).parent.parent
-    )
-    assert await asyncio.wait_for(process.wait(), 30) == 0
