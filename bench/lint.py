@@ -2,10 +2,11 @@
 
     python -m bench.lint [--verbose] [--public CACHE] [DIRECTORY...]
 
-A hundred sound newsletters and the broken mails of `tests/mails.py` are looked at. A DIRECTORY adds
-foreign material: its `.html` files are sent as newsletters, each as it is and then broken in ways
-of which lint must find every one; its `.eml` and `.txt` files are read as mails, with what is found
-told by code. Findings in foreign newsletters are for a person to judge: `--verbose` prints them.
+A hundred sound newsletters (`tests/mails.py`) and the mails of `tests/broken_mails.py` are looked
+at. A DIRECTORY adds foreign material: its `.html` files are sent as newsletters, each as it is and
+then broken in ways of which lint must find every one; its `.eml` and `.txt` files are read as
+mails, with what is found told by code. Findings in foreign newsletters are for a person to judge:
+`--verbose` prints them.
 
 `--public` does that with the letters of `bench.letters`, which are fetched into CACHE. There a
 second opinion (`bench.opinion`) is asked for every rule that it can judge, and `FALSE_ALARMS` holds
@@ -25,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from bench.letters import mails as public_mails
 from bench.letters import pages as public_pages
 from bench.opinion import JUDGED, second_opinion
+from broken_mails import broken
 from ekiden.errors import EkidenError
 from ekiden.message.compile import compile_content
 from ekiden.message.content import Content
 from ekiden.message.lint.check import lint, looks_bulk
 from ekiden.message.lint.model import Finding, Purpose, Severity
 from ekiden.message.rendered import Marks, Recipient
-from mails import DATE, FIELDS, broken, newsletters
+from mails import DATE, FIELDS, newsletters
 
 MARKS = Marks("<1.abc@example.com>", DATE, FIELDS)
 BODY = re.compile(r"</body", re.IGNORECASE)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from broken_mails import GOOD
 from commands import runner
 from ekiden.check.reach import origins, unreachable
 from ekiden.message.lint.check import ways_out
 from ekiden.networks import AddressPolicy, networks
-from mails import GOOD
 
 HERE = AddressPolicy(networks(["127.0.0.0/8", "::1/128"]))
 AUTHORITY = trustme.CA()

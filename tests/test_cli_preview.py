@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broken_mails import GOOD
 from commands import Run, beside, runner
 from dkim_oracle import verdicts
 from ekiden.errors import UnavailableError
@@ -15,7 +16,7 @@ from ekiden.message.inline import inline_css
 from ekiden.message.look import File, look
 from ekiden.preview.picture import draw, find_browser, page_of_text, with_images
 from ekiden.sink.dns import DnsOptions, DnsServer
-from mails import GOOD, newsletters
+from mails import newsletters
 from stage import Stage
 
 PNG = base64.b64decode(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broken_mails import GOOD, JAPANESE, Broken, broken
 from ekiden.message.lint.check import lint, looks_bulk, merged, sender_domain
 from ekiden.message.lint.content import body_of
 from ekiden.message.lint.fields import date_fault, excesses
@@ -19,7 +20,7 @@ from ekiden.message.lint.page import read_page
 from ekiden.message.lint.rules import RULES
 from ekiden.message.lint.source import parse
 from ekiden.message.lint.words import ADDRESS, ADDRESS_JA, is_japanese, same_site
-from mails import GOOD, JAPANESE, Broken, broken, newsletters
+from mails import newsletters
 
 DOCS = Path(__file__).parent.parent / "docs" / "lint.md"
 BROKEN = broken()
