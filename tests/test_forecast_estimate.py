@@ -8,7 +8,7 @@ import pytest
 
 from ekiden.config import loads
 from ekiden.engine.schedule.facts import Learned
-from ekiden.forecast.coarse import lots, weight_for
+from ekiden.forecast.coarse import lots, told, weight_for
 from ekiden.forecast.estimate import estimate
 from ekiden.forecast.model import Facts, Found, Load
 from ekiden.queue.model import Pace
@@ -151,6 +151,20 @@ def test_coarse_steps_end_when_fine_ones_do(seed: int, monkeypatch: pytest.Monke
     assert coarse.whole.end is not None
     assert coarse.whole.end - NOW == pytest.approx(fine.whole.end - NOW, rel=0.1)
     assert coarse.whole.messages == fine.whole.messages
+
+
+def test_what_is_said_of_a_lot_names_how_many_and_whose() -> None:
+    counts = {f"d{n}.example": 2 for n in range(90)}
+    known = lots(counts, lambda name: (name, "gmail"), 4, job="7")
+    assert len({one.name for one in known}) == len(known) > 1
+    said = f"messages of site {known[0].name} are limited to 9 per minute"
+    assert told(said) == (
+        f"messages of {known[0].many} small destinations of gmail are limited to 9 per minute"
+    )
+    (nobodys, *_) = lots(counts, lambda name: (name, ""), 4)
+    assert told(f"its turn comes next at {nobodys.name}") == (
+        f"its turn comes next at {nobodys.many} small destinations"
+    )
 
 
 def test_lots_lose_no_message() -> None:

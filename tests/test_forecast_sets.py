@@ -78,6 +78,7 @@ def test_each_set_is_planned_under_its_own_limits() -> None:
     assert slow.end - NOW == pytest.approx(300, rel=0.1)
     assert found.whole.end == slow.end
     assert "set slow" in slow.binds
+    assert not any("set slow" in one.binds for one in (plain, codes))
     assert "5 per second" in found.whole.binds
     (provider,) = found.providers
     assert provider.messages == 3000

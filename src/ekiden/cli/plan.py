@@ -164,7 +164,8 @@ def _show(found: "Forecast") -> None:
 
 def _tell_refused(drafted: "Drafted") -> None:
     if drafted.refused:
-        note(f"{drafted.refused:,} rows would be refused, and do not count")
+        rows = "row" if drafted.refused == 1 else "rows"
+        note(f"{drafted.refused:,} {rows} would be refused: not counted here")
     for name, reason in drafted.why.items():
         note(f"rows of set {name}: {reason}")
 

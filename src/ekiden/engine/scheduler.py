@@ -451,9 +451,12 @@ class Scheduler:
 
     # --- For people, and across restarts ----------------------------------------------------------
 
-    def why(self, destination: str, now: float) -> tuple[str, float]:
-        """Return why a destination waits, and until when (FOREVER: not a matter of time)."""
-        return explain.why(self._state, destination, now)
+    def why(self, destination: str, now: float, job: int | None = None) -> tuple[str, float]:
+        """Return why a destination's mail, or a job's there, waits; and until when.
+
+        FOREVER: that is not a matter of time.
+        """
+        return explain.why(self._state, destination, now, job)
 
     def snapshot(self, now: float) -> explain.Snapshot:
         """Return what the scheduler is doing, for status and metrics."""

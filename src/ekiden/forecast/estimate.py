@@ -21,7 +21,7 @@ from ekiden.engine.schedule.facts import (
     RoadLearned,
 )
 from ekiden.engine.scheduler import Scheduler
-from ekiden.forecast.coarse import STEPS, weight_for
+from ekiden.forecast.coarse import STEPS, told, weight_for
 from ekiden.forecast.model import Facts, Finish, Forecast, Load
 from ekiden.forecast.simulate import Course, Part, Simulation
 from ekiden.forecast.steady import unusual
@@ -130,7 +130,7 @@ def _run(places: Map, load: Load, now: float, steps: int) -> tuple[Course, int]:
     heads = Counter(one.head for one in (*facts.loads, load) if one.head)
     for one in facts.loads:
         head = _WATCHED if one.head and one.head == load.id else one.head
-        lots = world.lots_of(one, weight, f"job {one.id}")
+        lots = world.lots_of(one, weight, str(one.id))
         simulation.add(_job(one, one.id, head, heads[one.id]), lots, weight)
     weight = weight_for(load.total, steps)
     alone = not load.siblings
@@ -138,15 +138,11 @@ def _run(places: Map, load: Load, now: float, steps: int) -> tuple[Course, int]:
         mine = msgspec.structs.replace(one, expires_at=FOREVER)  # how late, not whether, is asked
         head = _WATCHED if place else load.head
         siblings = heads[load.id] if alone else len(load.siblings) * (not place)
-        lots = world.lots_of(mine, weight, _named(one, alone=alone))
+        lots = world.lots_of(mine, weight, str(_WATCHED + place))
         simulation.add(_job(mine, _WATCHED + place, head, siblings), lots, weight)
     begin = max(now, load.send_at)
     watched = range(_WATCHED, _WATCHED + len(load.members))
     return simulation.run(watched, begin, begin + HORIZON), weight
-
-
-def _named(load: Load, *, alone: bool) -> str:
-    return "this job" if alone else f"set {load.configuration_set or 'default'}"
 
 
 def _job(load: Load, number: int, head: int, siblings: int) -> JobFacts:
@@ -262,7 +258,7 @@ def _binds(parts: Iterable[Part], course: Course) -> str:
     seen: defaultdict[str, float] = defaultdict(float)
     for part in parts:
         for reason, lasted in course.held_up.get(part, {}).items():
-            seen[reason] += lasted
+            seen[told(reason)] += lasted
     if not seen:
         return ""
     others = {reason: lasted for reason, lasted in seen.items() if reason != _SERVED}

@@ -450,6 +450,6 @@ class Simulation:
             if other is None or len(lane.rows) > len(other.rows):
                 largest[lane.part] = lane
         for part, lane in largest.items():
-            reason, _ = self._scheduler.why(lane.facts.destination, self.now)
+            reason, _ = self._scheduler.why(lane.facts.destination, self.now, part[0])
             seen = self._course.held_up.setdefault(part, {})
             seen[reason] = seen.get(reason, 0.0) + max(seconds, _INSTANT)

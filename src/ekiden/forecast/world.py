@@ -86,15 +86,14 @@ class World:
         self._common = _common([one for one in self.learned.values() if one.each > 0])
         self._of_provider: dict[str, Timing] = {}
 
-    def lots_of(self, load: Load, weight: int, whose: str) -> dict[str, tuple[str, int]]:
+    def lots_of(self, load: Load, weight: int, job: str) -> dict[str, tuple[str, int]]:
         """Return a job's lanes, small ones put together: by name, the provider and the number."""
         made = {}
-        for lot in lots(load.lanes, self._place, weight, self._held):
-            name = lot.name if lot.many == 1 else f"{lot.name} of {whose}"
-            self._lots[name] = lot
-            made[name] = (self._site(lot.like)[1], lot.messages)
+        for lot in lots(load.lanes, self._place, weight, self._held, job):
+            self._lots[lot.name] = lot
+            made[lot.name] = (self._site(lot.like)[1], lot.messages)
             if lot.many > 1 and not lot.site:
-                self._merge(name, lot)
+                self._merge(lot.name, lot)
         return made
 
     def _place(self, destination: str) -> tuple[str, str]:

@@ -119,11 +119,17 @@ def _when(reason: Reason) -> float:
     return reason[1]
 
 
-def why(state: State, name: str, now: float) -> Reason:
+def why(state: State, name: str, now: float, job: int | None = None) -> Reason:
     """Return why nothing of a destination goes out at this moment, and until when.
 
     The time is FOREVER when it depends on something else than time (a slot, a person), and `now`
     when it is not held up at all.
+
+    Args:
+        state: The scheduler's.
+        name: The destination.
+        now: UNIX seconds.
+        job: Only of this job's mail; None for all of it.
     """
     destination = state.destinations.get(name)
     every = state.hours.because("", 1, now)
@@ -136,7 +142,8 @@ def why(state: State, name: str, now: float) -> Reason:
         return destination.reason, destination.until
     if destination.site is None:
         return "its MX hosts are being looked up", FOREVER
-    if not destination.lanes:
+    lanes = [one for one in destination.lanes.values() if job in {None, one.job.facts.id}]
+    if not lanes:
         aside = _put_aside(destination.site, now) or _hours_closed(state, destination.site, 1, now)
         return aside or (NOTHING_DUE, now)
     site = destination.site
@@ -144,18 +151,21 @@ def why(state: State, name: str, now: float) -> Reason:
         _job_closed(lane.job, now)
         or _hours_closed(state, site, lane.job.rank, now)
         or _better_hour(state, site, lane.job, now)
-        for lane in destination.lanes.values()
+        for lane in lanes
     ]
     shut = [reason for reason in jobs if reason is not None]
     if len(shut) == len(jobs):
         return min(shut, key=_when)
-    return _closed(state, destination, destination.site, now)
+    return _closed(state, destination, site, lanes[0], now, alone=job is not None)
 
 
-def _closed(state: State, destination: Destination, site: Site, now: float) -> Reason:
+def _closed(
+    state: State, destination: Destination, site: Site, lane: Lane, now: float, *, alone: bool
+) -> Reason:
+    """Return what is in the way of a lane; of all lanes there, unless it is asked for `alone`."""
     if destination.sessions:
-        return _within(destination, now) or ("it is being served", now)
-    lane = next(iter(destination.lanes.values()))
+        work = lane.share.work if alone and lane.share is not None else None
+        return _within(destination, site, now, work) or ("it is being served", now)
     return (
         destination.closed_because(now)
         or _site_closed(site, now, lane)
@@ -166,17 +176,18 @@ def _closed(state: State, destination: Destination, site: Site, now: float) -> R
     )
 
 
-def _within(destination: Destination, now: float) -> Reason | None:
-    """Return which rate slows a destination that is being served."""
-    site = destination.site
-    scopes: list[Scope | None] = [destination, site]
-    if site is not None:
-        scopes.append(site.provider)
-        for path in site.paths.values():
-            if path.sessions:
-                road = path.source.roads.get(OTHER if site.provider is None else site.provider.name)
-                scopes += [path, path.own, road, path.source]
-        scopes += site.sets.values()
+def _within(
+    destination: Destination, site: Site, now: float, work: Work | None = None
+) -> Reason | None:
+    """Return which rate slows a destination that is being served, or a work there."""
+    scopes: list[Scope | None] = [site.provider]
+    if work is None or work.own is None or not work.own.caps.messages:
+        scopes = [destination, site, site.provider]
+    for path in site.paths.values():
+        if path.sessions:
+            road = path.source.roads.get(OTHER if site.provider is None else site.provider.name)
+            scopes += [path, path.own, road, path.source]
+    scopes += site.sets.values() if work is None else [work.own]
     for scope in scopes:
         meter = None if scope is None else scope.messages
         if meter is not None and (at := meter.ready_at(now)) > now:
