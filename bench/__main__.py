@@ -1,7 +1,7 @@
 """The comparison: Ekiden and other mailers in turn, on this machine, against the same sink.
 
     make bench
-    python -m bench [--messages 5000] [--rounds 3] [--only WORDS] [--json FILE] [--chart FILE]
+    python -m bench [--messages 10000] [--rounds 3] [--only WORDS] [--json FILE] [--chart FILE]
     python -m bench --only "4 KB, 20"      # the lines whose label has these words
 
 Each round runs every sender once, so that a noisy minute hits all of them; ratios are taken within
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="lines whose label has these words")
     parser.add_argument("--json", type=Path)

@@ -16,6 +16,7 @@ _CONFIG = """\
 filter sign proc-exec "filter-dkimsign -a rsa-sha256 -c relaxed/relaxed -d {domain} -s bench \
 -k {root}/bench.pem"
 smtp max-message-size 50M
+smtp limit max-mails 100000
 mta limit max-conn-per-host 100
 mta limit max-conn-per-relay 100
 mta limit max-conn-per-route 20
