@@ -10,6 +10,7 @@ from ekiden.errors import EkidenError, RefusedError
 from ekiden.queue.queue import Queue
 from ekiden.spool.intake import Intake
 from ekiden.spool.layout import Spool
+from ekiden.spool.loading import called
 from ekiden.spool.submit import submit
 from ekiden.spool.sweep import sweep
 from ekiden.store.database import Database
@@ -51,6 +52,7 @@ async def test_what_is_submitted_is_taken_at_once(spool: Spool, queue: Queue, jo
     assert names[1].endswith(".eml")
     assert await Intake(spool, queue).take_all() == 2
     assert {each.spool_name for each in await queue.jobs()} == set(names)
+    assert {each.name for each in await queue.jobs()} == {"news", "m"}
     assert (spool.path / "done" / names[0] / "img" / "logo.png").read_bytes() == b"png"
     assert not (spool.path / "done" / names[0] / ".DS_Store").exists()
 
@@ -59,6 +61,22 @@ def test_every_submission_has_a_name_of_its_own(spool: Spool, job: Path) -> None
     names = [submit([job], spool.path)[0] for _ in range(20)]
     assert len(set(names)) == 20
     assert tree(spool) == {"new": sorted(names)}
+
+
+@pytest.mark.parametrize(
+    ("name", "people"),
+    [
+        ("news.1795822646.M357834P13870Q0.mx-1", "news"),
+        ("news.2026.1795822646.M000004P1Q12.mx1", "news.2026"),
+        ("api.shop.1795822646357834123.0a1b2c3d", "api.shop"),
+        ("news.2026.11", "news.2026.11"),
+        (".1795822646.M357834P13870Q0.mx1", ".1795822646.M357834P13870Q0.mx1"),
+    ],
+)
+def test_a_job_without_a_name_is_called_without_what_made_its_copy_unique(
+    name: str, people: str
+) -> None:
+    assert called(name) == people
 
 
 def test_what_intake_would_refuse_by_its_shape_is_refused_before_anything_is_copied(

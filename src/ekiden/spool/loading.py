@@ -10,6 +10,7 @@ Contract: `JobError` and `UnsafeFileError` for what the sender can mend, `OSErro
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ JOB_FILE: Final = "job.toml"
 ENDINGS: Final = (".eml", ".json", ".toml")
 READ_BYTES: Final = 64 * 1024  # of the recipients file at a time: one block's work
 
+_UNIQUE: Final = re.compile(
+    r"\.(?:\d{9,11}\.M\d{6}P\d+Q\d+\.[\w-]{1,32}|\d{18,20}\.[0-9a-f]{8})\Z"  # of submit; of the API
+)
 _CHANGED: Final = "The file changed while it was being read."
 
 
@@ -85,6 +89,15 @@ def stem(name: str) -> str:
         if name.endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)]
     return name
+
+
+def called(name: str) -> str:
+    """Return what people call a job whose file gives it no name.
+
+    That is NAME without what made a copy's unique: `ekiden submit` (`submit.unique_name`) puts the
+    time, its process and the host there, the admin API the time and a random number.
+    """
+    return _UNIQUE.sub("", name) or name
 
 
 def load(spool: Spool, name: str, now: float, rules: ContentRules | None = None) -> Loaded:
@@ -156,7 +169,7 @@ class _Loader:
         if signature(descriptor) != before:
             raise JobError.one(_CHANGED, where=self.name, remedy="rename it into new/")
         self.digest.update(data)
-        job = stem(self.name)
+        job = called(stem(self.name))
         if message:
             spec = job_from_message(data, self.name, job, now=self.now)
         elif self.name.endswith(".json"):
@@ -176,7 +189,7 @@ class _Loader:
         """NAME/ with job.toml."""
         data = self._read(job, JOB_FILE, limits.JOB_FILE_BYTES)
         where = f"{self.name}/{JOB_FILE}"
-        spec = job_from_toml(data, where, self.name, shape=Shape.DIRECTORY, now=self.now)
+        spec = job_from_toml(data, where, called(self.name), shape=Shape.DIRECTORY, now=self.now)
         encoding = spec.template_encoding
         html, text = (
             _decoded(self._read(job, path, limits.TEMPLATE_BYTES), path, encoding) if path else ""
