@@ -285,7 +285,7 @@ async def campaign(directory: Path, size: int, destinations: int = 300) -> list[
     readers = Readers(stage, people, port, inbound)
     for name in TOPICS:
         # The news first; the others wait behind it and meet those who have left meanwhile.
-        later = {} if name == "news" else {"send_at": f"+{min(15, 4 + size // 2000)}s"}
+        later = {} if name == "news" else {"send_at": f"+{min(15, 7 + size // 2000)}s"}
         drop(stage, name, name, people, **later)
     async with stage.receivers(store=True), stage.dns():
         began = time.monotonic()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ekiden.bounce import ruleset
 from ekiden.bounce.classes import CLASSES
 from ekiden.bounce.classify import Action, Classifier, ReplyContext, Verdict, stage_of
 from ekiden.bounce.reading import TEXT_CAP, read
@@ -294,4 +295,4 @@ def test_ten_million_hostile_characters_are_cut() -> None:
 
 def test_the_same_reply_has_the_same_verdict() -> None:
     context = ReplyContext("550 5.1.1 User unknown", mx="mx.example.com")
-    assert CLASSIFIER.classify(context) == Classifier.load().classify(context)
+    assert CLASSIFIER.classify(context) == Classifier(ruleset.load()).classify(context)

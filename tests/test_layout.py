@@ -1,6 +1,7 @@
 """The layout's rules, held over the syntax tree: pure rooms stay pure, imports run one way."""
 
 import ast
+import functools
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,7 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield path.relative_to(SOURCE).as_posix(), path
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

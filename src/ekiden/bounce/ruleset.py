@@ -162,6 +162,24 @@ def shipped() -> list[tuple[str, str]]:
     return [(one.name, one.read_text("utf-8")) for one in sorted(files, key=lambda one: one.name)]
 
 
+def texts(paths: Iterable[Path] = ()) -> list[tuple[str, str]]:
+    """A person's rule files and the shipped ones as (name, text).
+
+    Args:
+        paths: TOML files that come first, in this order.
+
+    Raises:
+        ConfigError: A file cannot be read.
+    """
+    own = []
+    for path in paths:
+        try:
+            own.append((str(path), path.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the rule file: {error}", where=str(path)) from error
+    return [*own, *shipped()]
+
+
 def load(paths: Iterable[Path] = ()) -> RuleSet:
     """Read a person's rule files and the shipped ones.
 
@@ -171,16 +189,10 @@ def load(paths: Iterable[Path] = ()) -> RuleSet:
     Raises:
         ConfigError: A file cannot be read, or one of its rules makes no sense.
     """
-    texts = []
-    for path in paths:
-        try:
-            texts.append((str(path), path.read_text("utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the rule file: {error}", where=str(path)) from error
-    return build([*texts, *shipped()])
+    return build(texts(paths))
 
 
-def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
+def build(files: Iterable[tuple[str, str]]) -> RuleSet:
     """Make the rule set out of (file name, TOML text) pairs.
 
     Raises:
@@ -191,7 +203,7 @@ def build(texts: Iterable[tuple[str, str]]) -> RuleSet:
     providers: list[ProviderSpec] = []
     guards: list[Phrase] = []
     names: dict[str, str] = {}
-    for where, text in texts:
+    for where, text in files:
         parsed = _parsed(where, text)
         for spec in parsed.rule:
             if spec.name in names:

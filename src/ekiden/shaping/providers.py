@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -96,11 +96,10 @@ class Providers:
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._by_name = {provider.name: provider for provider in providers}
 
-    @classmethod
-    def load(cls) -> "Providers":
-        """Return the profiles that are shipped."""
-        text = files("ekiden.shaping").joinpath("providers.toml").read_text(encoding="utf-8")
-        return cls.parse(tomllib.loads(text), "providers.toml")
+    @staticmethod
+    def load() -> "Providers":
+        """Return the profiles that are shipped; they are read once in a process."""
+        return _shipped()
 
     @classmethod
     def parse(cls, tables: Mapping[str, Any], where: str) -> "Providers":
@@ -153,6 +152,12 @@ class Providers:
             if all(provider.has_host(host) for host in hosts):
                 return provider
         return None
+
+
+@cache
+def _shipped() -> Providers:
+    text = files("ekiden.shaping").joinpath("providers.toml").read_text(encoding="utf-8")
+    return Providers.parse(tomllib.loads(text), "providers.toml")
 
 
 class Names:
