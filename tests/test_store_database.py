@@ -41,6 +41,18 @@ async def test_a_write_is_seen_by_readers_when_it_returns(db: Database) -> None:
     assert await names(db) == ["a"]
 
 
+@pytest.mark.parametrize("number", [0, 1, 32, 33, 100])
+async def test_many_rows_are_inserted_in_order(db: Database, number: int) -> None:
+    rows = [[f"k{place}", None if place % 7 == 3 else f"it's {place}"] for place in range(number)]
+
+    def op(tx: Tx) -> list[tuple[Any, ...]]:
+        tx.execute("CREATE TABLE many (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
+        tx.insert("INSERT INTO many (a, b) VALUES (?, ?)", rows)
+        return tx.rows("SELECT a, b FROM many ORDER BY id")
+
+    assert await db.write(op) == [tuple(row) for row in rows]
+
+
 async def test_operations_that_wait_together_share_one_transaction(db: Database) -> None:
     def op(tx: Tx) -> int:
         tx.execute(ADD, (f"n{len(tx.rows(ALL))}", 1))
@@ -238,7 +250,9 @@ def test_every_statement_of_every_room_is_valid_sql() -> None:
                 continue
             named = re.findall(r"[(\s]:(\w+)", text)
             numbered = [int(number) for number in re.findall(r"\?(\d+)", text)]
-            values = dict.fromkeys(named) if named else (None,) * max(numbered, default=0)
+            in_turn = len(re.findall(r"\?(?!\d)", text))  # those of `Tx.insert`
+            number = max(numbered, default=0) + in_turn
+            values = dict.fromkeys(named) if named else (None,) * number
             connection.execute(f"EXPLAIN {text}", values)
             checked += 1
     assert checked > 60

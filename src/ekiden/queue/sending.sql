@@ -60,12 +60,10 @@ FROM json_each(?1) s
 WHERE delivery.id = s.value ->> 0 AND delivery.state = 1 AND delivery.lease = s.value ->> 1;
 
 -- name: add_attempts
+-- For `Tx.insert`: taken apart from JSON, 21 columns cost three times as much.
 INSERT INTO attempt (id, delivery_id, previous, number, fate, due_at, tried, in_doubt, at, ms, source,
   site, host, stage, code, reply, class, rule, outcome, tls, size)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-  value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
-  value ->> 14, value ->> 15, value ->> 16, value ->> 17, value ->> 18, value ->> 19, value ->> 20
-FROM json_each(?1);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: suppress
 -- ?1: [[address, reason, job, note]]; the first note of a reason is kept.

@@ -59,7 +59,7 @@ class Results:
             update, attempt = self._one(settlement, row, seq)
             updates.append(update)
             attempts.append(attempt)
-        tx.execute(sql("add_attempts"), (pack(attempts),))
+        tx.insert(sql("add_attempts"), attempts)
         tx.execute(sql("settle"), (pack(updates),))
         self.moves.apply(tx)
 

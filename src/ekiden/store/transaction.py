@@ -3,12 +3,16 @@
 Operations are plain functions that run on the database's thread, inside the group's transaction.
 They take batches as one JSON parameter and return batches as one JSON value: SQLite gives the GIL
 back and forth on every row it steps over, and under a busy event loop each of those hand-overs may
-wait for the interpreter's switch interval (5 ms). docs/queue.md has the figures.
+wait for the interpreter's switch interval (5 ms). docs/queue.md has the figures. A row of many
+columns is taken apart from JSON again for each of them: such rows go as parameters of one statement
+(`Tx.insert`), which is one step as well.
 """
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +24,11 @@ _decode = msgspec.json.Decoder().decode
 def pack(values: Any) -> str:
     """A batch as one parameter for `json_each`."""
     return _encode(values).decode()
+
+
+# Rows to a step: enough that steps do not count, and few enough that a statement for each number of
+# rows stays prepared (`cached_statements`).
+_ROWS: Final = 32
 
 
 class Tx:
@@ -34,6 +43,18 @@ class Tx:
         """Run a statement that writes; returns how many rows it changed."""
         return self._connection.execute(sql, params).rowcount
 
+    def insert(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows of many columns.
+
+        Args:
+            sql: An INSERT of one row; it ends in VALUES and the row's placeholders.
+            rows: The values of each row, in that order.
+        """
+        for start in range(0, len(rows), _ROWS):
+            some = rows[start : start + _ROWS]
+            values = list(chain.from_iterable(some))
+            self._connection.execute(_insert_of(sql, len(some)), values)
+
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; for few rows (see above)."""
         return self._connection.execute(sql, params).fetchall()
@@ -47,3 +68,10 @@ class Tx:
         """The decoded JSON value of a query that answers with one (json_group_array)."""
         row = self._connection.execute(sql, params).fetchone()
         return None if row is None or row[0] is None else _decode(row[0])
+
+
+@lru_cache(maxsize=4 * _ROWS)
+def _insert_of(sql: str, rows: int) -> str:
+    """Return an INSERT of one row as one of several."""
+    head, values, row = sql.rpartition("VALUES")
+    return f"{head}{values}{','.join([row] * rows)}"
