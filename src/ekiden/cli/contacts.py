@@ -1,52 +1,25 @@
-"""`ekiden contacts`: who is on a list, what they chose and agreed to; files of them; people."""
+"""`ekiden contacts`: who is on a list, what they chose and agreed to; and people as a whole."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ekiden.cli.contact_consent import At, Form, Ip, MethodName, Source, consent_of
+from ekiden.cli.contact_transfer import Mailed, export, import_, send
 from ekiden.cli.lists import List
 from ekiden.cli.options import AsJson, ConfigPath
-from ekiden.cli.output import Column, count, moment, note, print_facts, print_json, print_table
+from ekiden.cli.output import Column, count, moment, print_facts, print_json, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from ekiden.cli.access import Access
-    from ekiden.cli.contact_files import Row
-    from ekiden.lists.model import Consent, Contact, NewContact
-
-TOLD_MOST: Final = 1000  # wrong rows that are named
+    from ekiden.lists.model import Consent, Contact
 
 Address = Annotated[str, typer.Argument(help="The address.", show_default=False)]
 Addresses = Annotated[list[str], typer.Argument(help="The addresses.", show_default=False)]
 Topic = Annotated[
     list[str], typer.Option("--topic", "-t", help="About this topic.", show_default=False)
-]
-Source = Annotated[
-    str, typer.Option("--source", help="Where they agreed; kept.", show_default=False)
-]
-MethodName = Annotated[
-    str,
-    typer.Option(
-        "--method",
-        help="How they agreed: single, confirmed, written, business, published.",
-        show_default=False,
-    ),
-]
-Form = Annotated[
-    Path | None,
-    typer.Option("--form", help="A file with the words they agreed to.", show_default=False),
-]
-At = Annotated[str, typer.Option("--at", help="When (ISO 8601); else now.", show_default=False)]
-Ip = Annotated[str, typer.Option("--ip", help="From which address.", show_default=False)]
-Mailed = Annotated[
-    str | None,
-    typer.Option("--mailed", help="Only whom a job about this topic reaches; - for no topic."),
-]
-Format = Annotated[
-    str, typer.Option("--format", help="csv or jsonl; else by the name.", show_default=False)
 ]
 
 
@@ -139,7 +112,7 @@ def add(
 
     from ekiden.lists.model import NewContact, Preference  # noqa: PLC0415
 
-    consent = _consent(source, method, form, at, ip)
+    consent = consent_of(source, method, form, at, ip)
     try:
         known = json.loads(attributes or "{}")
     except ValueError:
@@ -148,7 +121,7 @@ def add(
         raise typer.BadParameter("expected a JSON object", param_hint="--attributes")
     chosen = dict.fromkeys(topic, Preference.OPT_IN)
     contacts = [NewContact(one, chosen, False, known, consent) for one in addresses]
-    _send(config, name, iter(contacts), [], as_json=as_json, overwrite=False)
+    send(config, name, iter(contacts), [], as_json=as_json, overwrite=False)
 
 
 def show(name: List, address: Address, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -213,7 +186,7 @@ def subscribe(
     as_json: AsJson = False,
 ) -> None:
     """Record that people came back to a list, or chose --topic, themselves; with their consent."""
-    consent = _consent(source, method, form, at, ip)
+    consent = consent_of(source, method, form, at, ip)
     assert consent is not None  # noqa: S101 - the method has a default
     _choose(config, name, addresses, topic, consent, leaves=False, as_json=as_json)
 
@@ -229,83 +202,9 @@ def unsubscribe(
     as_json: AsJson = False,
 ) -> None:
     """Record that people left the list, or only --topic; it holds for mail that waits, too."""
-    consent = _consent(source, "single", None, at, "")
+    consent = consent_of(source, "single", None, at, "")
     assert consent is not None  # noqa: S101 - as above
     _choose(config, name, addresses, topic, consent, leaves=True, as_json=as_json)
-
-
-def import_(
-    name: List,
-    file: Annotated[Path, typer.Argument(help="The file; - is standard input.")],
-    *,
-    kind: Format = "",
-    source: Source = "",
-    method: MethodName = "",
-    form: Form = None,
-    at: At = "",
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="The file wins over what people chose: restore a backup."),
-    ] = False,
-    config: ConfigPath = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add the contacts of a CSV (SES's columns) or JSON Lines file.
-
-    --method, --source, --form and --at are the consent of rows that have none of their own. Wrong
-    rows are told by number and left out, and the exit code is 1.
-    """
-    import gc  # noqa: PLC0415 - as above
-
-    from ekiden.cli.contact_files import read  # noqa: PLC0415
-    from ekiden.cli.suppressions import _opened  # noqa: PLC0415
-
-    consent = _consent(source, method, form, at, "")
-    wrong: list[str] = []
-    gc.disable()  # a window holds a million objects and no cycle: looking for one doubles the time
-    sys.setswitchinterval(0.0002)  # seconds; the one who stores must not wait for the one who reads
-    with _opened(file) as lines:
-        rows = read(lines, jsonl=_is_jsonl(kind, file), consent=consent)
-        contacts = _good(_guarded(rows, file), wrong)
-        _send(config, name, contacts, wrong, as_json=as_json, overwrite=overwrite)
-
-
-def export(
-    name: List,
-    file: Annotated[Path | None, typer.Argument(help="The file; else standard output.")] = None,
-    kind: Format = "",
-    mailed: Mailed = None,
-    config: ConfigPath = None,
-) -> None:
-    """Write a list as CSV or JSON Lines that import takes back."""
-    import gc  # noqa: PLC0415 - as above
-
-    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
-    from ekiden.cli.contact_files import Writer  # noqa: PLC0415
-    from ekiden.cli.suppressions import _created  # noqa: PLC0415
-    from ekiden.control.list_requests import ListContacts, Topics  # noqa: PLC0415
-
-    request = ListContacts(
-        contact_list=name,
-        topic="" if mailed in {None, "-"} else str(mailed),
-        mailed=mailed is not None,
-        consent=True,
-    )
-
-    gc.disable()  # as for import: no cycle is made, and looking for one takes a quarter of the time
-
-    async def write(there: "Access") -> None:
-        topics = [one.name for one in await there.ask(Topics(contact_list=name))]
-        out = sys.stdout if file is None else _created(file)
-        try:
-            writer = Writer(out, topics, jsonl=_is_jsonl(kind, file or Path("-")))
-            async for one in there.stream(request):
-                writer.write(one)
-        finally:
-            if file is not None:
-                out.close()
-
-    with_access(config, write)
 
 
 def export_person(address: Address, config: ConfigPath = None) -> None:
@@ -343,37 +242,6 @@ def erase(
 
 def _choices(one: "Contact") -> str:
     return " ".join(f"{name}:{value}" for name, value in one.topics.items())
-
-
-def _is_jsonl(kind: str, file: Path) -> bool:
-    if kind not in {"", "csv", "jsonl"}:
-        raise typer.BadParameter("expected csv or jsonl", param_hint="--format")
-    return kind == "jsonl" if kind else file.suffix.lower() in {".jsonl", ".ndjson", ".json"}
-
-
-def _consent(source: str, method: str, form: Path | None, at: str, ip: str) -> "Consent | None":
-    """Return the consent that the options describe; None when they name no method."""
-    import time  # noqa: PLC0415 - as above
-
-    from ekiden.cli.contact_files import moment_of  # noqa: PLC0415
-    from ekiden.errors import NotFoundError  # noqa: PLC0415
-    from ekiden.lists.model import Consent, Method  # noqa: PLC0415
-
-    if not method:
-        if source or form or at or ip:
-            raise typer.BadParameter("a consent needs its method", param_hint="--method")
-        return None
-    try:
-        when = moment_of(at) if at else time.time()
-    except ValueError:
-        raise typer.BadParameter("expected a time in ISO 8601", param_hint="--at") from None
-    if method not in set(Method):
-        raise typer.BadParameter(f"expected one of {', '.join(Method)}", param_hint="--method")
-    try:
-        words = form.read_text(encoding="utf-8") if form else ""
-    except OSError as error:
-        raise NotFoundError(f"cannot be read: {error.strerror}", where=str(form)) from None
-    return Consent(at=when, method=Method(method), source=source, form=words, ip=ip)
 
 
 def _choose(
@@ -420,61 +288,3 @@ def _told(done: dict[str, bool], words: tuple[str, str], *, as_json: bool) -> No
         print_table([Column("address"), Column("now")], rows)
     if not all(done.values()):
         raise typer.Exit(3)
-
-
-def _good(rows: "Iterable[Row]", wrong: list[str]) -> "Iterator[NewContact]":
-    """Yield the contacts of a file; the wrong rows are named in `wrong`."""
-    for row in rows:
-        if row.contact is not None:
-            yield row.contact
-        else:
-            wrong.append(f"line {row.line}: {row.wrong}")
-
-
-def _guarded(rows: "Iterable[Row]", file: Path) -> "Iterator[Row]":
-    import csv  # noqa: PLC0415 - as above
-
-    from ekiden.cli.contact_files import WrongRowError  # noqa: PLC0415
-    from ekiden.errors import RefusedError  # noqa: PLC0415
-
-    try:
-        yield from rows
-    except (csv.Error, WrongRowError) as error:
-        raise RefusedError(f"this cannot be read: {error}", where=str(file)) from None
-
-
-def _send(
-    config: Path | None,
-    name: str,
-    contacts: "Iterator[NewContact]",
-    wrong: list[str],
-    *,
-    as_json: bool,
-    overwrite: bool,
-) -> None:
-    """Add contacts in batches, and tell what became of them."""
-    from ekiden.cli.access import with_access  # noqa: PLC0415 - as above
-    from ekiden.cli.contact_batches import pour  # noqa: PLC0415
-
-    done = with_access(
-        config, lambda there: pour(there, name, contacts, wrong, overwrite=overwrite), create=True
-    )
-    refused = [*wrong, *done.refused]
-    if as_json:
-        from dataclasses import replace  # noqa: PLC0415 - as above
-
-        print_json(replace(done, refused=tuple(refused)))
-    else:
-        for told in refused[:TOLD_MOST]:
-            note(f"ekiden: {told}")
-        figures: dict[str, int] = {
-            "added": done.added,
-            "updated": done.updated,
-            "stay out": done.kept_out,
-            "erased": done.erased,
-            "without consent": done.missing_consent,
-            "refused": len(refused),
-        }
-        print_facts({what: count(number) for what, number in figures.items()})
-    if refused:
-        raise typer.Exit(1)

@@ -2,10 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from ekiden.cli.files import created, opened
 from ekiden.cli.options import AsJson, ConfigPath
 from ekiden.cli.output import Column, moment, note, print_json, print_table
 
@@ -125,7 +126,7 @@ def import_(
     """
     from ekiden.cli.suppression_csv import read  # noqa: PLC0415 - as above
 
-    with _opened(file) as lines:
+    with opened(file) as lines:
         _add(config, _guarded(read(lines, reason, note), file), as_json=as_json)
 
 
@@ -139,7 +140,7 @@ def export(
     from ekiden.control.requests import ListSuppressions  # noqa: PLC0415
 
     async def write(there: "Access") -> None:
-        out = sys.stdout if file is None else _created(file)
+        out = sys.stdout if file is None else created(file)
         try:
             writer = Writer(out)
             async for one in there.stream(ListSuppressions()):
@@ -183,32 +184,6 @@ async def _send(there: "Access", entries: "Iterable[SuppressionView]") -> "Impor
         known += answer.known
         refused += answer.refused
     return ImportView(added=added, known=known, refused=tuple(refused))
-
-
-def _opened(file: Path) -> Any:
-    """Return a file opened for reading CSV; a byte that is no UTF-8 spoils its line alone."""
-    import contextlib  # noqa: PLC0415 - as above
-
-    from ekiden.errors import NotFoundError  # noqa: PLC0415
-
-    if str(file) == "-":
-        return contextlib.nullcontext(sys.stdin)
-    try:
-        return file.open(encoding="utf-8-sig", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise NotFoundError(f"cannot be read: {error.strerror}", where=str(file)) from None
-
-
-def _created(file: Path) -> Any:
-    import os  # noqa: PLC0415 - as above
-
-    from ekiden.errors import RefusedError  # noqa: PLC0415
-
-    try:  # addresses are nobody else's business
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise RefusedError(f"cannot be written: {error.strerror}", where=str(file)) from None
-    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
 
 def _guarded(entries: "Iterable[SuppressionView]", file: Path) -> "Iterable[SuppressionView]":

@@ -28,11 +28,12 @@ from ekiden.errors import UnavailableError
 from ekiden.spool.answers import ANSWERS, free_name
 from ekiden.spool.arrivals import Arrivals
 from ekiden.spool.house import House
+from ekiden.spool.jobqueue import JobQueue
 from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import stem
 from ekiden.spool.newjob import IntakeOptions
-from ekiden.spool.receiving import JobQueue, Receiver
+from ekiden.spool.receiving import Receiver
 
 __all__ = ["Intake", "IntakeOptions", "JobQueue"]
 

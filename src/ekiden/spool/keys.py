@@ -7,7 +7,7 @@ tables of docs/spool.md are compared with this one by a test.
 from dataclasses import dataclass
 from typing import Final
 
-from ekiden.spool import values
+from ekiden.spool import values, values_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +183,14 @@ _ALL: Final = (
     JobKey(
         "attachments",
         "attachments",
-        values.attachments,
+        values_parts.attachments,
         "none",
         'File names, or tables {file, name, type}; inline: {name, type, content = "base64"}.',
     ),
     JobKey(
         "images",
         "images",
-        values.images,
+        values_parts.images,
         "none",
         "Inline images: {cid = file}, or a list of tables {cid, file, name, type}.",
     ),

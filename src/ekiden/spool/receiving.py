@@ -15,96 +15,45 @@ import asyncio
 import errno
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain, zip_longest
-from typing import Final, Protocol, TypeVar
+from itertools import zip_longest
+from typing import Final, TypeVar
 
 import structlog
 
-from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
 from ekiden.queue.model import (
     Foretold,
     JobFacts,
     JobState,
-    NewDelivery,
     NewJob,
     RefusedRow,
     State,
 )
-from ekiden.queue.sheaf import Sheaf, sheaf_of
+from ekiden.queue.sheaf import Sheaf
 from ekiden.spool.answers import RESULT, RefusalLog, write_error, write_json
 from ekiden.spool.content import ContentRules
 from ekiden.spool.house import Draft, House
+from ekiden.spool.jobqueue import JobQueue
 from ekiden.spool.jobspec import JobError, JobSpec, shown
 from ekiden.spool.layout import Folder, Spool
 from ekiden.spool.loading import Loaded, load, stem
 from ekiden.spool.newjob import IntakeOptions, new_job
-from ekiden.spool.recipients import Batch
-from ekiden.spool.siblings import Family, Member, Piece, by_set, refusals
+from ekiden.spool.siblings import Family, Member, Piece, refusals
+from ekiden.spool.windows import Rows
 from ekiden.templates.model import StoredTemplate
 
 T = TypeVar("T")
 
 LOG: Final = structlog.get_logger("ekiden.spool")
 
-_PARTS: Final = 8  # of a window
-
 # Trouble of the machine, which passes; any other OSError is about the job's own files.
 _MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 )
-
-
-class JobQueue(Protocol):
-    """What intake needs of `ekiden.queue.queue.Queue`."""
-
-    async def find_job(self, uid: str) -> JobFacts | None:
-        """The job with this identity, or None."""
-
-    async def add_job(self, job: NewJob) -> int:
-        """Begin to receive a job."""
-
-    async def sift(self, job: NewJob, rows: Sheaf) -> dict[str, str]:
-        """Who of a batch is suppressed, and why, by address."""
-
-    async def add_deliveries(self, job_id: int, rows: Sheaf, suppressed: Mapping[str, str]) -> int:
-        """Add a batch to it, of which some will not be mailed."""
-
-    async def open_job(
-        self,
-        job_id: int,
-        now: float,
-        *,
-        refused: int,
-        told: Sequence[RefusedRow] = (),
-        foretold: Foretold = ...,
-    ) -> JobFacts:
-        """Accept it and its siblings: the commit point."""
-
-    async def siblings(self, *jobs: int) -> list[JobFacts]:
-        """The siblings of jobs."""
-
-    async def submit_job(
-        self,
-        job: NewJob,
-        rows: Sheaf,
-        now: float,
-        suppressed: Mapping[str, str],
-        told: Sequence[RefusedRow] = (),
-        *,
-        foretold: Foretold = ...,
-    ) -> JobFacts:
-        """Add and open a small job in one transaction."""
-
-    async def abandon_job(self, job_id: int) -> None:
-        """Undo a job that was not opened."""
-
-    async def abandon_receiving(self) -> list[str]:
-        """At start: undo what a crash left half received."""
 
 
 class Receiver:
@@ -239,7 +188,7 @@ class Receiver:
         await self._move(name, Folder.DONE)
 
     async def _insert(self, name: str, loaded: Loaded, plain: JobSpec, log: RefusalLog) -> JobFacts:
-        rows = _Rows(loaded.batches, log, self._options)
+        rows = Rows(loaded.batches, log, self._options)
         window = await _to_the_end(rows.pull)
         now = self._clock()
         job = new_job(name, loaded, self._options, now)
@@ -304,7 +253,7 @@ class Receiver:
         return suppressed
 
     async def _pour(
-        self, family: Family, window: list[Piece], rows: "_Rows", log: RefusalLog
+        self, family: Family, window: list[Piece], rows: "Rows", log: RefusalLog
     ) -> None:
         """Insert window after window, each while the next one is being parsed."""
         while window:
@@ -381,71 +330,6 @@ async def _to_the_end(step: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
-
-
-class _Rows:
-    """A job's recipients, a window of them at a time; refused rows are written on the way.
-
-    A window comes in batches of some of the destinations each, so that inserting one touches few
-    pages of the queue. Rows in the order of the file touch those of every destination in every
-    batch: with 5,000 of them 16 instead of 11 us of insertion per row (bench/intake.py).
-    """
-
-    def __init__(self, batches: Iterator[Batch], log: RefusalLog, options: IntakeOptions) -> None:
-        self._batches = batches
-        self._log = log
-        self._window = options.window
-        self._size = options.batch
-        self._count = 0
-        self.lanes: Counter[str] = Counter()  # so far, by destination
-        self.ended = False
-
-    def pull(self) -> list[Piece]:
-        """Return the next rows in batches; an empty list is the end. Runs on a thread."""
-        parts: list[list[NewDelivery]] = [[] for _ in range(_PARTS)]
-        chosen: dict[int, str] = {}
-        before = self._count
-        while not self.ended and self._count - before < self._window:
-            batch = next(self._batches, None)
-            if batch is None:
-                self.ended = True
-                break
-            self._log.add(batch.refused)
-            chosen.update(batch.chosen)
-            for row in batch.rows:
-                parts[hash(row.destination) % _PARTS].append(row)
-            self._count += len(batch.rows)
-            if self._count > limits.RECIPIENTS:
-                raise JobError.one(
-                    f"A job takes at most {limits.RECIPIENTS:,} recipients.",
-                    remedy="split it into several jobs",
-                )
-            _breathe()
-        if self._count - before <= self._size:
-            rows = sorted(chain.from_iterable(parts), key=_row)
-            return self._tied(rows, chosen) if rows else []
-        return [
-            piece
-            for part in parts
-            for start in range(0, len(part), self._size)
-            for piece in self._tied(part[start : start + self._size], chosen)
-        ]
-
-    def _tied(self, rows: list[NewDelivery], chosen: Mapping[int, str]) -> list[Piece]:
-        pieces = [(name, sheaf_of(part)) for name, part in by_set(rows, chosen)]
-        for _, sheaf in pieces:
-            self.lanes.update(sheaf.lanes)
-        _breathe()
-        return pieces
-
-
-def _breathe() -> None:
-    """Let the event loop have the interpreter lock between two pieces of work."""
-    time.sleep(0)
-
-
-def _row(row: NewDelivery) -> int:
-    return row.row
 
 
 def _some(window: Sequence[Piece], log: RefusalLog, name: str) -> None:

@@ -5,8 +5,6 @@ Every converter takes the value as TOML or JSON gave it (a header's value is a s
 person. It raises nothing else, whatever it is fed.
 """
 
-import base64
-import binascii
 import codecs
 import re
 from collections.abc import Callable, Sequence
@@ -19,7 +17,8 @@ from ekiden.config.units import parse_duration
 from ekiden.errors import RefusedError
 from ekiden.message.addresses import AddressError, parse_address, parse_mailbox, split_list
 from ekiden.queue.model import Pace, Priority
-from ekiden.spool.jobspec import OnLate, OnMissing, Part, Shape, nearest, shown
+from ekiden.spool.encodings import ENCODINGS
+from ekiden.spool.jobspec import OnLate, OnMissing, Shape, nearest, shown
 from ekiden.templates.model import parse_reference
 
 TEXT_CHARACTERS: Final = 10_000  # of a single-line value
@@ -29,8 +28,6 @@ _PACE: Final = re.compile(r"(\d{1,9}) ?(?:per|/) ?(\S{1,20})")
 _HEADER_NAME: Final = re.compile(
     r"[!-9;-~]{1,76}"
 )  # RFC 5322 section 2.2, and short enough to fold
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
-_CID: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,99}")
 
 # What the engine writes itself; a job that set them too would make two of them.
@@ -41,31 +38,6 @@ RESERVED_HEADERS: Final = frozenset(
         *("content-id", "return-path", "received", "dkim-signature", "list-unsubscribe-post"),
     }
 )
-
-# Encodings that people really have; a codec that is not about text (idna, unicode_escape) is none.
-ENCODINGS: Final = {
-    "utf-8": "utf-8",
-    "ascii": "utf-8",
-    "utf-16": "utf-16",
-    "utf-16-le": "utf-16-le",
-    "utf-16-be": "utf-16-be",
-    "shift_jis": "cp932",  # what is called Shift_JIS was written by Windows, nearly always
-    "cp932": "cp932",
-    "shift_jis_2004": "shift_jis_2004",
-    "euc_jp": "euc_jp",
-    "iso2022_jp": "iso2022_jp_ext",
-    "iso2022_jp_ext": "iso2022_jp_ext",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "gb18030": "gb18030",
-    "big5": "big5",
-    "euc_kr": "cp949",
-    "cp949": "cp949",
-    **{f"iso8859-{n}": f"iso8859-{n}" for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
-    **{f"cp{n}": f"cp{n}" for n in range(1250, 1259)},
-    "koi8-r": "koi8-r",
-    "koi8-u": "koi8-u",
-}
 
 
 class WrongValueError(ValueError):
@@ -168,7 +140,7 @@ def mailboxes(value: Any, context: Context) -> tuple[str, ...]:
     """One mailbox, several in one text, or a list of them."""
     if isinstance(value, list):
         return tuple(
-            _within(index, mailbox, each, context) for index, each in enumerate(value[:100])
+            within(index, mailbox, each, context) for index, each in enumerate(value[:100])
         )
     return tuple(mailbox(each, context) for each in split_list(text(value, context)))
 
@@ -271,7 +243,7 @@ def pace(value: Any, context: Context) -> Pace:
     """`"500 per 10m"` or `{messages = 500, wait = "10m"}`."""
     example = 'write it as "500 per 10m" or {messages = 500, wait = "10m"}'
     if isinstance(value, dict):
-        _only(value, ("messages", "wait"))
+        only(value, ("messages", "wait"))
         messages, wait = value.get("messages"), value.get("wait")
     else:
         found = _PACE.fullmatch(text(value, context))
@@ -291,7 +263,7 @@ def pace(value: Any, context: Context) -> Pace:
 def headers(value: Any, context: Context) -> tuple[tuple[str, str], ...]:
     """A table of header names and values; values are templates."""
     found = []
-    for name, content in _table(value).items():
+    for name, content in table(value).items():
         if not _HEADER_NAME.fullmatch(name):
             raise WrongValueError(f"{shown(name, 80)!r} is not a header name", path=(name,))
         if name.lower() in RESERVED_HEADERS:
@@ -300,15 +272,14 @@ def headers(value: Any, context: Context) -> tuple[tuple[str, str], ...]:
                 remedy="use the key of that name, or leave it out",
                 path=(name,),
             )
-        found.append((name, _within(name, text, content, context)))
+        found.append((name, within(name, text, content, context)))
     return tuple(found)
 
 
 def defaults(value: Any, context: Context) -> dict[str, str]:
     """A table of merge fields and the values that stand in for missing ones."""
     return {
-        name: _within(name, text, scalar(content), context)
-        for name, content in _table(value).items()
+        name: within(name, text, scalar(content), context) for name, content in table(value).items()
     }
 
 
@@ -317,28 +288,13 @@ def tracking(value: Any, context: Context) -> tuple[bool | None, bool | None]:
     if not isinstance(value, dict):
         both = switch(value, context)
         return both, both
-    table = _table(value)
-    _only(table, ("opens", "clicks"))
+    asked = table(value)
+    only(asked, ("opens", "clicks"))
     opens, clicks = (
-        _within(key, switch, table[key], context) if key in table else None
+        within(key, switch, asked[key], context) if key in asked else None
         for key in ("opens", "clicks")
     )
     return opens, clicks
-
-
-def attachments(value: Any, context: Context) -> tuple[Part, ...]:
-    """A list of file names, or of tables."""
-    return tuple(_within(i, _attachment, each, context) for i, each in enumerate(_parts(value)))
-
-
-def images(value: Any, context: Context) -> tuple[Part, ...]:
-    """A list of tables with `cid`, or one table of cid and file name."""
-    if isinstance(value, dict) and context.shape is Shape.DIRECTORY:
-        value = [{"cid": cid, "file": file} for cid, file in value.items()]
-    found = tuple(_within(i, _image, each, context) for i, each in enumerate(_parts(value)))
-    if len({part.cid for part in found}) < len(found):
-        raise WrongValueError("two images have the same `cid`")
-    return found
 
 
 def recipients(value: Any, context: Context) -> str | Sequence[Any]:
@@ -371,58 +327,8 @@ def kind(value: Any) -> str:
     return names.get(type(value), "a date or time")
 
 
-def _attachment(value: Any, context: Context) -> Part:
-    if isinstance(value, str):
-        value = {"file": value}
-    return _part(value, context, ("file", "name", "type", "content"))
-
-
-def _image(value: Any, context: Context) -> Part:
-    part = _part(value, context, ("file", "name", "type", "content", "cid"))
-    if not part.cid:
-        raise WrongValueError("an image needs a `cid`", remedy='as in <img src="cid:logo">')
-    return part
-
-
-def _part(value: Any, context: Context, known: Sequence[str]) -> Part:
-    table = _table(value)
-    _only(table, known)
-    source, other = ("file", "content") if context.shape is Shape.DIRECTORY else ("content", "file")
-    if other in table or source not in table:
-        raise WrongValueError(
-            f"needs `{source}` here",
-            remedy="parts are files in a job directory, and base64 text in an inline job",
-        )
-    cid = _within("cid", filled, table["cid"], context).strip("<>") if "cid" in table else ""
-    if cid and not _CID.fullmatch(cid):
-        raise WrongValueError("is not a Content-ID", path=("cid",))
-    file = _within("file", filled, table["file"], context) if source == "file" else ""
-    name = _within("name", filled, table.get("name", file.rpartition("/")[2] or cid), context)
-    media_type = _within("type", text, table.get("type", ""), context)
-    if media_type and not _MEDIA_TYPE.fullmatch(media_type):
-        raise WrongValueError("is not a media type such as image/png", path=("type",))
-    content = _base64(table["content"]) if source == "content" else b""
-    return Part(name, file, content, media_type, cid)
-
-
-def _base64(value: Any) -> bytes:
-    if not isinstance(value, str):
-        raise WrongValueError("expected base64 text", path=("content",))
-    try:
-        return base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise WrongValueError("is not base64", path=("content",)) from error
-
-
-def _parts(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise WrongValueError(f"expected a list, not {kind(value)}")
-    if len(value) > limits.ATTACHMENTS:
-        raise WrongValueError(f"has more than {limits.ATTACHMENTS} entries")
-    return value
-
-
-def _table(value: Any) -> dict[str, Any]:
+def table(value: Any) -> dict[str, Any]:
+    """A table, of at most as many entries as a row has fields."""
     if not isinstance(value, dict):
         raise WrongValueError(f"expected a table, not {kind(value)}")
     if len(value) > limits.MERGE_FIELDS:
@@ -430,8 +336,9 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
-def _only(table: dict[str, Any], known: Sequence[str]) -> None:
-    for key in table:
+def only(found: dict[str, Any], known: Sequence[str]) -> None:
+    """Refuse a table with a key that is none of those known."""
+    for key in found:
         if key not in known:
             raise WrongValueError(
                 f"`{shown(key, 60)}` is not known here", remedy=nearest(key, known), path=(key,)
@@ -448,7 +355,7 @@ def _choice(value: Any, context: Context, known: Any) -> str:
     return written
 
 
-def _within(step: str | int, convert: Convert, value: Any, context: Context) -> Any:
+def within(step: str | int, convert: Convert, value: Any, context: Context) -> Any:
     """Convert a part of a value; an error's path gets the step that leads to it."""
     try:
         return convert(value, context)
