@@ -33,7 +33,8 @@ from ekiden.spool.intake import Intake, IntakeOptions
 from ekiden.spool.layout import Spool
 from ekiden.store.database import Database
 from ekiden.templates.library import Library
-from ekiden.web.admin.site import AdminOptions, AdminSite
+from ekiden.web.admin.site import AdminSite
+from ekiden.web.options import AdminOptions
 
 NOW = 1_800_000_000.0
 EMPTY = Snapshot(0, 0, 0, 0, 0, 0, ())

@@ -13,6 +13,7 @@ import pytest
 from ekiden.app import App
 from ekiden.control.requests import ResumeScope
 from ekiden.control.service import Control
+from ekiden.inbound.listener import Listener
 from ekiden.queue.model import JobState
 from ekiden.shaping.reputation import Judgement, Standing, Tally
 from ekiden.sink.record import read_record
@@ -42,7 +43,9 @@ def events(stage: Stage) -> Iterator[dict[str, Any]]:
 
 def give_back(app: App, rcpt: str, message: bytes, sender: str = "") -> None:
     """What a receiver's mail server does."""
-    host, port = app.receiving.listener.addresses[0]
+    listener = app.receiving.listener
+    assert isinstance(listener, Listener)
+    host, port = listener.addresses[0]
     with smtplib.SMTP(host, port) as client:
         client.sendmail(sender, [rcpt], message)
 

@@ -128,7 +128,7 @@ async def test_people_leave_while_it_goes_out(tmp_path: Path) -> None:
         leavers, clickers, openers = reader.left, reader.clicked, reader.opened
         stage.drop("second", people, page=HTML, list="letters", topic="news", id="2")
         await until(stage.result("second").exists)
-        await app.site.recorder.flush()
+        await app.public.recorder.flush()
         first = await app.queue.job("first")
         totals: Counter[tuple[str, str]] = Counter()
         for one in await app.queue.reaction_totals(first.id):

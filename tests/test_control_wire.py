@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ekiden.control import requests, wire
 from ekiden.control.list_requests import ListContacts, RemoveTopic
-from ekiden.control.wire import REQUESTS
+from ekiden.control.methods import REQUESTS, request_of
 from ekiden.errors import ConfigError, EkidenError, NotFoundError, RefusedError, UnavailableError
 from ekiden.lists.model import (
     Choice,
@@ -68,7 +68,7 @@ def test_every_request_travels(kind: type[msgspec.Struct]) -> None:
     assert line.count(b"\n") == 1
     call = wire.decode_call(line)
     assert call.id == 3
-    assert wire.request_of(call) == request
+    assert request_of(call) == request
     assert request.answer_type() is not None
 
 
@@ -87,7 +87,7 @@ def test_every_error_travels(kind: type[EkidenError]) -> None:
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_any_line_is_a_message_or_a_wire_error(line: bytes) -> None:
     for decode in (
-        lambda: wire.request_of(wire.decode_call(line)),
+        lambda: request_of(wire.decode_call(line)),
         lambda: wire.decode_reply(line),
     ):
         try:

@@ -14,9 +14,10 @@ import trustme
 
 from ekiden.bounce.identifiers import Identifiers
 from ekiden.errors import UnavailableError
-from ekiden.inbound.conversation import ListenerOptions, peer_key
+from ekiden.inbound.conversation import peer_key
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.listener import Listener
+from ekiden.inbound.options import ListenerOptions
 from queue_world import NOW
 from returned_mail import DOMAIN, LIFETIME, Desk, complaint, desk, dsn
 

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 
 import ekiden
 from admin_world import NOW, admin_world
-from ekiden.control.wire import REQUESTS
+from ekiden.control.methods import REQUESTS
 from ekiden.events.model import Event, EventType
 from ekiden.web.admin.openapi import document, text
 from ekiden.web.admin.operations import OPERATIONS

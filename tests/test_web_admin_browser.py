@@ -12,7 +12,8 @@ from admin_world import NOW, Admin, admin_world
 from chromium import BROWSER, DESK, MISSING, PHONE, Browser, Page, browsing
 from ekiden.control.insight_requests import ProviderView
 from ekiden.queue.model import JobFacts, Settlement, State
-from ekiden.web.server import HttpServer, ServerOptions
+from ekiden.web.options import ServerOptions
+from ekiden.web.server import HttpServer
 from test_web_admin_dashboard import attempt
 from test_web_browser import CONTRAST
 

@@ -10,7 +10,8 @@ import pytest
 
 from chromium import BROWSER, DESK, MISSING, PHONE, Browser, Page, browsing
 from ekiden.lists.model import Preference, Topic
-from ekiden.web.server import HttpServer, ServerOptions
+from ekiden.web.options import ServerOptions
+from ekiden.web.server import HttpServer
 from web_world import World, world
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=MISSING)
@@ -167,7 +168,8 @@ async def looked_at(page: Page, url: str, language: str, boxes: int) -> None:
 
 
 async def test_the_brand_s_colour_can_always_be_read(tmp_path: Path) -> None:
-    from ekiden.web.pages import Brand, Pages  # noqa: PLC0415 - for this test alone
+    from ekiden.web.options import Brand  # noqa: PLC0415 - for this test alone
+    from ekiden.web.pages import Pages  # noqa: PLC0415
     from ekiden.web.words import ENGLISH  # noqa: PLC0415
 
     async with browsing(tmp_path) as browser:

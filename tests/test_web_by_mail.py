@@ -13,7 +13,7 @@ from web_world import NOW, World, world
 async def token_of(there: World) -> tuple[str, LeavingByMail]:
     job = await there.job(["a@x.example", "b@x.example"], contact_list="letters", topic="offers")
     url = there.urls(job, (await there.ids(job))[0], "a@x.example")["unsubscribe_url"]
-    return url.rpartition("/")[2], LeavingByMail(there.site.people)
+    return url.rpartition("/")[2], LeavingByMail(there.people)
 
 
 def mail(subject: str) -> bytes:

@@ -58,7 +58,7 @@ async def test_ten_thousand_forged_mails_make_nobody_leave(tmp_path: Path) -> No
     async with world(tmp_path / "ours") as at, world(tmp_path / "theirs") as theirs:
         job, other = await at.job(PEOPLE), await theirs.job(PEOPLE, uid="theirs")
         ids, ids_there = await at.ids(job), await theirs.ids(other)
-        leave = LeavingByMail(at.site.people)
+        leave = LeavingByMail(at.people)
         ours = [at.urls(job, id_, one) for id_, one in zip(ids, PEOPLE, strict=True)]
         alien = LinkMaker(
             Tokens([secrets.token_bytes(32)]),

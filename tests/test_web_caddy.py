@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ekiden.web.server import HttpServer, ServerOptions
+from ekiden.web.options import ServerOptions
+from ekiden.web.server import HttpServer
 from proxies import proxy
 from stage import free_port
 from test_web_unsubscribe import ONE_CLICK

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ekiden.message.tokens import About, Purpose, Tokens, job_mark, pack_link
 from ekiden.queue.model import JobFacts
-from ekiden.web.server import HttpServer, ServerOptions
+from ekiden.web.options import ServerOptions
+from ekiden.web.server import HttpServer
 from web_world import World, world
 
 CONNECTIONS = 8
@@ -153,7 +154,7 @@ async def test_thousands_of_tokens_count_nothing_and_lead_nowhere(tmp_path: Path
         assert set(found) <= {("o", 200, False), ("o", 404, False), ("c", 404, False)}, found
         assert ours == Counter({("c", 302, True): 4 * PEOPLE})
         assert found.total() == len(asked) >= 10_000
-        await there.site.recorder.flush()
+        await there.recorder.flush()
         for job in (one, two):
             assert await there.queue.reaction_totals(job.id) == []
         assert await there.events() == []

@@ -9,7 +9,8 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from ekiden.errors import UnavailableError
-from ekiden.web.server import HttpServer, ServerOptions
+from ekiden.web.options import ServerOptions
+from ekiden.web.server import HttpServer
 from test_app_delivery import until
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]

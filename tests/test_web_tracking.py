@@ -21,7 +21,7 @@ SHOP = "https://shop.example/a?x=1&y=2"
 
 
 async def totals(there: World, job: int) -> dict[tuple[str, str, bool], tuple[int, int]]:
-    await there.site.recorder.flush()
+    await there.recorder.flush()
     found = await there.queue.reaction_totals(job)
     return {(one.kind, one.url, one.human): (one.times, one.deliveries) for one in found}
 
@@ -68,7 +68,7 @@ async def test_a_contact_s_last_reaction_is_a_person_s(tmp_path: Path) -> None:
         urls = there.urls(job, (await there.ids(job))[0], "a@x.example")
         for agent, opened in ((APPLE, None), (SCANNER, None), (FIREFOX, there.now[0])):
             await there.client.get(urls["open"], headers={"user-agent": agent})
-            await there.site.recorder.flush()
+            await there.recorder.flush()
             contact = await there.contacts.contact("letters", "a@x.example")
             assert contact is not None
             assert contact.opened_at == opened, agent

@@ -169,7 +169,7 @@ async def test_ten_thousand_wrong_tokens(tmp_path: Path) -> None:
                 good[::-1],
             )[n % 5]
             if n % 100:  # the pages cost more than the tokens: most go to the door itself
-                assert await there.site.people.who(token) is None, token
+                assert await there.people.who(token) is None, token
                 continue
             answer = await there.client.post(f"/u/{token}", data=ONE_CLICK)
             assert answer.status_code == 404

@@ -20,9 +20,10 @@ from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Priority
 from ekiden.queue.queue import Queue
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.store.database import Database
-from ekiden.web.pages import Brand
-from ekiden.web.signup import SignupOptions
-from ekiden.web.site import Site, SiteOptions
+from ekiden.web.options import Brand, SignupOptions, SiteOptions
+from ekiden.web.people import People
+from ekiden.web.recorder import Recorder
+from ekiden.web.site import Site
 
 URL = "https://news.example"
 NOW = 1_800_000_000.0
@@ -43,6 +44,8 @@ class World:
     suppressions: Suppressions
     tokens: Tokens
     links: LinkMaker
+    people: People
+    recorder: Recorder
     site: Site
     client: httpx.AsyncClient
     now: list[float]
@@ -90,7 +93,7 @@ class World:
         return {**found, "click": click, "open": f"/o/{urls['ekiden_seen']}.gif"}
 
     async def events(self) -> list[ReactionRecord]:
-        await self.site.recorder.flush()
+        await self.recorder.flush()
         return await self.queue.reactions_after(0, 10_000)
 
     async def sent(self, job: JobFacts) -> set[str]:
@@ -105,7 +108,7 @@ async def world(
     *,
     per_minute: int = 10_000_000,
     topics: Sequence[Topic] = TOPICS,
-    **more: object,
+    keep_ip: bool = False,
 ) -> AsyncIterator[World]:
     """Open everything; the list is called `letters`."""
     database = await Database.open(directory / "queue.db")
@@ -116,10 +119,13 @@ async def world(
     links = LinkMaker(tokens, options)
     now = [NOW + 10]
     opened: list[JobFacts] = []
+    people = People(
+        queue, contacts, suppressions, tokens=tokens, now=lambda: now[0], changed=lambda: None
+    )
+    recorder = Recorder(queue, contacts, keep_ip=keep_ip, changed=lambda: None)
     site = Site(
         queue,
         contacts,
-        suppressions,
         tokens,
         SiteOptions(
             URL,
@@ -127,8 +133,9 @@ async def world(
             per_minute=per_minute,
             proxies=[ipaddress.ip_network("127.0.0.1/32")],
             signup=SignupOptions(frozenset({"letters"}), "News <n@news.example>", URL),
-            **more,  # type: ignore[arg-type]  # test data
         ),
+        people=people,
+        recorder=recorder,
         identities=Identities(database),
         links=lambda: links,
         now=lambda: now[0],
@@ -142,6 +149,18 @@ async def world(
     headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Firefox/145.0"}
     try:
         async with httpx.AsyncClient(transport=transport, base_url=URL, headers=headers) as client:
-            yield World(queue, contacts, suppressions, tokens, links, site, client, now, opened)
+            yield World(
+                queue,
+                contacts,
+                suppressions,
+                tokens,
+                links,
+                people,
+                recorder,
+                site,
+                client,
+                now,
+                opened,
+            )
     finally:
         await database.close()

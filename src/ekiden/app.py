@@ -29,7 +29,7 @@ from ekiden.assembly.live import Live
 from ekiden.assembly.receiving import Receiving
 from ekiden.assembly.reload import Groups, read
 from ekiden.assembly.spooling import Spooling
-from ekiden.assembly.web import admin_server, public_site
+from ekiden.assembly.web import Public, admin_server
 from ekiden.config import Config
 from ekiden.control.server import ControlServer
 from ekiden.engine.signing import SigningThreads
@@ -37,7 +37,6 @@ from ekiden.errors import EkidenError, UnavailableError
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.spool.layout import Spool
 from ekiden.store.database import Database
-from ekiden.web.server import HttpServer
 
 _log = structlog.get_logger()
 
@@ -51,7 +50,7 @@ class App:
         events: The event log and who reads it.
         delivery: The engine: scheduler, dispatcher and what they work with.
         duties: What is done beside sending.
-        site: The recipients' pages.
+        public: What recipients reach.
         receiving: Mail that comes back.
         live: The daemon as commands see it.
         spooling: Jobs on their way in, and their answers.
@@ -64,8 +63,8 @@ class App:
         self.events = Events(base, opened.log)
         self.delivery = Delivery(base, opened.threads)
         self.duties = Duties(base, self.delivery, self.events, opened.spool)
-        self.site = public_site(base, self.duties, self.events)
-        self.receiving = Receiving(base, self.duties, self.events, self.site.people)
+        self.public = Public(base, self.duties, self.events)
+        self.receiving = Receiving(base, self.duties, self.events, self.public.people)
         self.health = Health(base, self.delivery, self.events)
         self.live = Live(
             base,
@@ -84,7 +83,6 @@ class App:
         ]
         if self.receiving.mailbox is not None:
             self.health.watched.append(self.receiving.mailbox)
-        self.public = HttpServer(self.site.app, settings.public_server(config))
         self.control = ControlServer(config.control.socket, self.live.answers)
         self.admin = admin_server(base, self.live, opened.spool, self.health)
 
@@ -112,11 +110,11 @@ class App:
                 services.create_task(self.delivery.settler.run(), name="settler"),
                 services.create_task(events.exporter.run(), name="events"),
                 services.create_task(events.destinations.run(), name="event destinations"),
-                services.create_task(self.site.recorder.run(), name="opens and clicks"),
+                services.create_task(self.public.recorder.run(), name="opens and clicks"),
             ]
             async with (
                 receiving.listener,
-                self.public,
+                self.public.server,
                 self.admin,
                 self.control,
                 asyncio.TaskGroup() as group,
@@ -156,7 +154,7 @@ class App:
     async def _finish(self) -> None:
         """Write what is left; a disk that refuses leaves it to the next start."""
         try:
-            await self.site.recorder.flush()
+            await self.public.recorder.flush()
             await self.spooling.reporter.report_ended()
             await self.duties.save()
             await self.receiving.flush()

@@ -37,6 +37,8 @@ def tune() -> None:
     """Set the interpreter up for one busy loop beside a few threads."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.freeze()  # the modules
+    gc.enable()
 
 
 async def serve(config: Config, path: Path | None = None) -> None:
@@ -57,8 +59,9 @@ async def serve(config: Config, path: Path | None = None) -> None:
         alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
 
         def ready() -> None:
-            gc.collect()
-            gc.freeze()  # what starting made lives as long as the process: it is not walked again
+            # What starting made lives as long as the process: it is not walked again. Nor is it
+            # searched for garbage first, 0.1 s for a thousand objects.
+            gc.freeze()
             _log.info(
                 "ekiden runs",
                 version=__version__,

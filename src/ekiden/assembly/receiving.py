@@ -1,6 +1,7 @@
 """Mail that comes back, and mail to leave by: the listener, the mailbox, one intake behind them."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 import structlog
@@ -13,7 +14,6 @@ from ekiden.errors import UnavailableError
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.imap import Poller
 from ekiden.inbound.intake import Intake, Taken
-from ekiden.inbound.listener import Listener
 from ekiden.web.by_mail import LeavingByMail
 from ekiden.web.people import People
 
@@ -32,7 +32,7 @@ class Receiving:
 
     Attributes:
         returned: Reads mail that comes back.
-        listener: Takes it over SMTP.
+        listener: Takes it over SMTP; listens nowhere when the configuration names no place.
         mailbox: Fetches it over IMAP; None where no mailbox is configured.
     """
 
@@ -50,15 +50,21 @@ class Receiving:
             happened=self._happened,
             blocked=duties.standings.blocked,
         )
-        leaving = settings.unsubscribe_address(config) if base.links else ""
-        doors = {leaving: LeavingByMail(people).take} if leaving else {}
-        self.listener = Listener(
-            [(place.address, place.port) for place in config.inbound.listen],
-            Doors(self.returned, config.inbound.feedback, doors),
-            settings.listener(config),
-            clock=base.now,
-            refused=self.returned.refused,
-        )
+        self.listener: AbstractAsyncContextManager[object] = nullcontext()
+        options = settings.listener(config)  # a certificate that cannot be used is told at start
+        if config.inbound.listen:
+            # An SMTP server is much to load for those who have none.
+            from ekiden.inbound.listener import Listener  # noqa: PLC0415 - see above
+
+            leaving = settings.unsubscribe_address(config) if base.links else ""
+            doors = {leaving: LeavingByMail(people).take} if leaving else {}
+            self.listener = Listener(
+                [(place.address, place.port) for place in config.inbound.listen],
+                Doors(self.returned, config.inbound.feedback, doors),
+                options,
+                clock=base.now,
+                refused=self.returned.refused,
+            )
         mailbox = settings.imap(config)
         self.mailbox = None if mailbox is None else Poller(mailbox, self._take)
 

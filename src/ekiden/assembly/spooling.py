@@ -12,7 +12,6 @@ from ekiden.events.model import SPOOL
 from ekiden.forecast.estimates import Estimates
 from ekiden.forecast.foresight import Foresight
 from ekiden.message.addresses import parse_mailbox
-from ekiden.preview.judgement import judge
 from ekiden.queue.model import NewDelivery, NewJob
 from ekiden.spool.house import House
 from ekiden.spool.intake import Intake
@@ -85,7 +84,11 @@ class Spooling:
         return await self._base.templates.find(parse_reference(reference))
 
     async def _judge(self, job: NewJob, rows: Sequence[NewDelivery]) -> None:
-        await judge(self._base.config, job, rows, now=self._base.now())
+        if self._base.config.lint.refuse != "never":
+            # Lint is much to load for those who do not let it decide.
+            from ekiden.preview.judgement import judge  # noqa: PLC0415 - see above
+
+            await judge(self._base.config, job, rows, now=self._base.now())
 
     async def _refused(self, name: str, error: EkidenError) -> None:
         """Tell whoever reads events of a file in the spool that was refused."""

@@ -1,5 +1,8 @@
 """The two parts that are served over HTTP: the recipients' pages, and the operators' side."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import TypeAlias
+
 from ekiden import settings
 from ekiden.assembly.base import Base
 from ekiden.assembly.duties import Duties
@@ -7,38 +10,51 @@ from ekiden.assembly.events import Events
 from ekiden.assembly.health import Health
 from ekiden.assembly.live import Live
 from ekiden.spool.layout import Spool
-from ekiden.web.admin.site import AdminSite
-from ekiden.web.server import HttpServer
-from ekiden.web.site import Site
+from ekiden.web.people import People
+from ekiden.web.recorder import Recorder
+
+Server: TypeAlias = AbstractAsyncContextManager[object]
 
 
-def public_site(base: Base, duties: Duties, events: Events) -> Site:
-    """Return the recipients' pages."""
-    config = base.config
-    return Site(
-        base.queue,
-        base.contacts,
-        base.suppressions,
-        settings.tokens(config),
-        settings.site(config),
-        identities=base.identities,
-        links=lambda: base.links,
-        now=base.now,
-        opened=duties.job_changed,
-        changed=events.wake,
-    )
+class Public:
+    """What recipients reach.
+
+    Args:
+        base: What every group stands on.
+        duties: Hear of confirmation mails.
+        events: Hear of what recipients do.
+
+    Attributes:
+        people: Carries out what recipients decide, on a page or by mail.
+        recorder: Takes down what they open.
+        server: Serves the pages; listens nowhere when the configuration names no place.
+    """
+
+    def __init__(self, base: Base, duties: Duties, events: Events) -> None:
+        config = base.config
+        self.people = People(
+            base.queue,
+            base.contacts,
+            base.suppressions,
+            tokens=settings.tokens(config),
+            now=base.now,
+            changed=events.wake,
+        )
+        self.recorder = Recorder(
+            base.queue, base.contacts, keep_ip=config.tracking.keep_ip, changed=events.wake
+        )
+        self.server: Server = nullcontext()
+        if config.web.public_listen:
+            # The libraries of the web are a tenth of what a start loads, and most serve nothing.
+            from ekiden.assembly import pages  # noqa: PLC0415 - see above
+
+            self.server = pages.public_server(base, duties, events, self.people, self.recorder)
 
 
-def admin_server(base: Base, live: Live, spool: Spool, health: Health) -> HttpServer:
-    """Return the server of API and dashboard."""
-    site = AdminSite(
-        live.answers,
-        base.tokens,
-        spool,
-        base.queue,
-        settings.admin(base.config),
-        now=base.now,
-        metrics=health.measured,
-        trouble=health.trouble,
-    )
-    return HttpServer(site.app, settings.admin_server(base.config))
+def admin_server(base: Base, live: Live, spool: Spool, health: Health) -> Server:
+    """Return the server of API and dashboard; it listens nowhere without a place."""
+    if not base.config.web.admin.listen:
+        return nullcontext()
+    from ekiden.assembly import pages  # noqa: PLC0415 - as in `Public`
+
+    return pages.admin_server(base, live, spool, health)

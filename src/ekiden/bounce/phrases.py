@@ -57,6 +57,13 @@ class Element:
     optional: bool = False
     gap: int = 0
 
+    @property
+    def is_anchored(self) -> bool:
+        """Whether it has anchors, whatever words are common."""
+        return not (self.optional or self.gap) and all(
+            any("*" not in word for word in option) for option in self.options
+        )
+
     def anchors(self, commonness: Counter[str]) -> frozenset[str] | None:
         """The rarest plain word of each option; None if one of them has none."""
         if self.optional or self.gap:
@@ -77,12 +84,27 @@ class Phrase:
     Args:
         source: As written.
         elements: Its places, in order; empty if it is looked for in a script without spaces.
-        pattern: What finds it in a normalised text that begins and ends with a space.
     """
 
     source: str
     elements: tuple[Element, ...]
-    pattern: str
+
+    @property
+    def pattern(self) -> str:
+        """What finds it in a normalised text that begins and ends with a space."""
+        if not self.elements:
+            parts = self.source.casefold().split()
+            return "[^\n]{0,12}?".join(re.escape(part) for part in parts)
+        return "".join(_regex(one) for one in self.elements) + "(?= )"
+
+    def check(self) -> None:
+        """See that it can be found by one of its words.
+
+        Raises:
+            PhraseError: Every place is a gap, optional, or has a wildcard in each of its words.
+        """
+        if self.elements and not any(one.is_anchored for one in self.elements):
+            raise PhraseError(f"{self.source!r} has no plain word to be found by")
 
     def words(self) -> Iterable[str]:
         """Every plain word, for counting how common it is."""
@@ -94,13 +116,12 @@ class Phrase:
         """The words of which one must be in the text; empty for a script without spaces.
 
         Raises:
-            PhraseError: Every place is a gap, optional, or has a wildcard in each of its words.
+            PhraseError: As for `check`.
         """
         if not self.elements:
             return frozenset()
+        self.check()
         sets = self._required(commonness)
-        if not sets:
-            raise PhraseError(f"{self.source!r} has no plain word to be found by")
         return min(sets, key=lambda one: (sum(commonness[word] for word in one), sorted(one)))
 
     def finder(self, commonness: Counter[str]) -> "Finder":
@@ -126,12 +147,12 @@ class Finder:
         needs: Sets of words of which one each must be in the text.
     """
 
-    __slots__ = ("_needs", "_pattern", "_phrase", "_regex")
+    __slots__ = ("_is_one_word", "_needs", "_phrase", "_regex")
 
     def __init__(self, phrase: Phrase, needs: tuple[frozenset[str], ...]) -> None:
         self._phrase = phrase
         self._needs = needs
-        self._pattern = "" if phrase.is_one_word else phrase.pattern
+        self._is_one_word = phrase.is_one_word
         self._regex: re.Pattern[str] | None = None  # compiled when first needed: most never are
 
     def second(self, anchors: frozenset[str]) -> frozenset[str] | None:
@@ -147,10 +168,10 @@ class Finder:
         for one in self._needs:
             if words.isdisjoint(one):
                 return False
-        if not self._pattern:
+        if self._is_one_word:
             return True
         if self._regex is None:
-            self._regex = re.compile(self._pattern)
+            self._regex = re.compile(self._phrase.pattern)
         return self._regex.search(text) is not None
 
 
@@ -161,14 +182,13 @@ def parse(source: str) -> Phrase:
         PhraseError: It is empty, or has a character with no meaning.
     """
     if spaceless(source):
-        pattern = "[^\n]{0,12}?".join(re.escape(part) for part in source.casefold().split())
-        return Phrase(source, (), pattern)
+        return Phrase(source, ())
     if "|" in _GROUPED.sub("", source) and " " in source:
         raise PhraseError(f"{source!r}: put alternatives beside other words into parentheses")
     elements = tuple(_element(part, source) for part in _ELEMENT.findall(source))
     if not elements or elements[0].gap or elements[-1].gap:
         raise PhraseError(f"{source!r} must begin and end with a word")
-    return Phrase(source, elements, "".join(_regex(one) for one in elements) + "(?= )")
+    return Phrase(source, elements)
 
 
 def _element(part: str, source: str) -> Element:

@@ -24,7 +24,6 @@ Files are read in the order of their names, a person's own before the shipped on
 """
 
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -271,6 +270,6 @@ def _phrases(place: str, sources: Iterable[str]) -> tuple[Phrase, ...]:
 
 def _anchored(place: str, phrase: Phrase) -> None:
     try:
-        phrase.anchors(Counter())
+        phrase.check()
     except PhraseError as error:
         raise ConfigError(f"{error}", where=place) from error

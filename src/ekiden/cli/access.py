@@ -18,9 +18,7 @@ from ekiden.cli.options import load_config
 from ekiden.config import Config
 from ekiden.control.client import Client
 from ekiden.control.requests import Listing, Question, T
-from ekiden.control.service import Control
 from ekiden.errors import UnavailableError
-from ekiden.store.database import Database
 
 R = TypeVar("R")
 
@@ -61,6 +59,9 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
                 await client.close()
             return
         try:
+            # No daemon answers: what one is made of does.
+            from ekiden.store.database import Database  # noqa: PLC0415 - see above
+
             database = await Database.open(config.queue.path, offline=not create)
         except UnavailableError:
             if time.monotonic() > deadline or not config.queue.path.exists():
@@ -68,7 +69,8 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
             await asyncio.sleep(PAUSE)
             continue
         try:
-            from ekiden import settings  # noqa: PLC0415 - only when no daemon answers
+            from ekiden import settings  # noqa: PLC0415 - see above
+            from ekiden.control.service import Control  # noqa: PLC0415
 
             yield Control.over(
                 database,

@@ -1,36 +1,14 @@
 """`ekiden version`: what is installed."""
 
-from typing import Annotated
-
 import typer
 
 from ekiden.cli.options import AsJson
 from ekiden.cli.output import print_facts, print_json
 
 
-def _print(wanted: bool) -> None:
-    if wanted:
-        from ekiden import __version__  # noqa: PLC0415 - as below
-
-        print(f"ekiden {__version__}")
-        raise typer.Exit
-
-
 def register(app: typer.Typer) -> None:
-    """Add the command, and the option that people try first."""
+    """Add the command."""
     app.command("version")(version)
-    app.callback()(_top)
-
-
-def _top(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version and exit.", is_eager=True, callback=_print
-        ),
-    ] = False,
-) -> None:
-    """Ekiden delivers bulk and transactional mail from your own IP addresses."""
 
 
 def version(as_json: AsJson = False) -> None:

@@ -19,6 +19,7 @@ import structlog
 
 from ekiden import limits
 from ekiden.control import wire
+from ekiden.control.methods import request_of
 from ekiden.control.peer import peer_uid
 from ekiden.control.requests import Listing, Question, T
 from ekiden.errors import ConfigError, EkidenError, UnavailableError
@@ -168,7 +169,7 @@ class ControlServer:
         try:
             call = wire.decode_call(line)
             number = call.id
-            await self._answer(number, wire.request_of(call), writer)
+            await self._answer(number, request_of(call), writer)
         except (wire.WireError, OSError, TimeoutError):
             raise
         except EkidenError as error:

@@ -8,6 +8,7 @@ r"""The message format between a command and the daemon: JSON objects, one per l
 ```
 
 A line is capped in both directions. `WireError` is the only exception that leaves the decoders.
+What may be asked is in `control.methods`: who asks needs none but his own request.
 """
 
 from typing import Any, Final
@@ -15,14 +16,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import UnsetType
 
-from ekiden.control.forecast_requests import FORECAST_REQUESTS
-from ekiden.control.insight_requests import INSIGHT_REQUESTS
-from ekiden.control.list_requests import LIST_REQUESTS
-from ekiden.control.pacing_requests import PACING_REQUESTS
-from ekiden.control.reaction_requests import REACTION_REQUESTS
-from ekiden.control.requests import BASIC_REQUESTS, Listing, Question
-from ekiden.control.template_requests import TEMPLATE_REQUESTS
-from ekiden.control.token_requests import TOKEN_REQUESTS
+from ekiden.control.requests import Listing, Question
 from ekiden.errors import (
     ConfigError,
     EkidenError,
@@ -32,17 +26,6 @@ from ekiden.errors import (
 )
 
 LINE_BYTES: Final = 12 * 1024 * 1024  # the parts of a stored template in base64, and its texts
-REQUESTS: Final[dict[str, type[Any]]] = {
-    **BASIC_REQUESTS,
-    **LIST_REQUESTS,
-    **TEMPLATE_REQUESTS,
-    **PACING_REQUESTS,
-    **REACTION_REQUESTS,
-    **TOKEN_REQUESTS,
-    **INSIGHT_REQUESTS,
-    **FORECAST_REQUESTS,
-}
-
 # The narrowest class first: an error is told as the first kind it is an instance of.
 _KINDS: Final[dict[str, type[EkidenError]]] = {
     "not_found": NotFoundError,
@@ -103,27 +86,6 @@ def decode_call(line: bytes) -> Call:
         return _call.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"the request is not understood: {error}") from None
-
-
-def request_of(call: Call) -> Question[Any] | Listing[Any]:
-    """Return the request a call makes.
-
-    Raises:
-        WireError: There is no such request, or its arguments are wrong.
-    """
-    kind = REQUESTS.get(call.method)
-    if kind is None:
-        raise WireError(
-            "the daemon does not know this request",
-            where=call.method[:100],
-            remedy="the command and the daemon differ in version: restart the daemon",
-        )
-    try:
-        request = msgspec.json.decode(call.args, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"the arguments are wrong: {error}", where=call.method) from None
-    assert isinstance(request, Question | Listing)  # noqa: S101 - what REQUESTS holds
-    return request
 
 
 def encode_ok(number: int, answer: Any) -> bytes:

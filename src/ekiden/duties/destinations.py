@@ -41,7 +41,6 @@ from ekiden.events.log import LogOptions
 from ekiden.events.model import EventType
 from ekiden.events.pipe import Pipe, PipeOptions
 from ekiden.events.publisher import READER, Publisher, PublisherOptions
-from ekiden.events.webhook import Webhook, WebhookOptions, read_secrets
 from ekiden.queue.queue import Queue
 
 _log = structlog.get_logger("ekiden.events")
@@ -110,6 +109,13 @@ def _sender(one: EventDestination) -> tuple[str, Callable[[], Sender]]:
     if isinstance(one, EventFile):
         return "file", partial(Files, LogOptions(one.directory, one.rotate, one.keep))
     if isinstance(one, EventWebhook):
+        # An HTTP client is much to load for those who have no webhook.
+        from ekiden.events.webhook import (  # noqa: PLC0415 - see above
+            Webhook,
+            WebhookOptions,
+            read_secrets,
+        )
+
         secrets = read_secrets(_private(one.secret_file), str(one.secret_file))
         hook = WebhookOptions(
             one.url, secrets, one.timeout, one.private, one.batch == 1, one.format == "sns"

@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from ekiden.errors import UnavailableError
 from ekiden.inbound.doors import Doors, Taker
 from ekiden.inbound.intake import Outcome
 from ekiden.inbound.meaning import outer_headers
+from ekiden.inbound.options import ListenerOptions
 from ekiden.smtpd.dialogue import Dialogue
 from ekiden.smtpd.wire import BadLineError, text
 
@@ -38,29 +38,6 @@ _PATH: Final = re.compile(
 )
 _BARE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _V6_PREFIX: Final = 64  # one customer, one peer
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerOptions:
-    """The listener's limits.
-
-    Args:
-        hostname: What it calls itself.
-        size: The largest message, octets.
-        connections: Sessions at once.
-        connections_per_peer: From one address (IPv6: one /64).
-        idle: Seconds of silence, and for a message to come in, before the session is closed.
-        session: Seconds after which any session is.
-        tls: For STARTTLS; None offers none.
-    """
-
-    hostname: str
-    size: int = 10 * 1024 * 1024
-    connections: int = 200
-    connections_per_peer: int = 20
-    idle: float = 60.0
-    session: float = 600.0
-    tls: ssl.SSLContext | None = None
 
 
 @dataclass(slots=True)

@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self
 
-from ekiden.errors import ConfigError, UnavailableError
-from ekiden.inbound.conversation import Conversation, ListenerOptions, Shared
+from ekiden.errors import UnavailableError
+from ekiden.inbound.conversation import Conversation, Shared
 from ekiden.inbound.doors import Doors
 from ekiden.inbound.intake import Outcome
+from ekiden.inbound.options import ListenerOptions
 
 
 class Listener:
@@ -80,21 +79,3 @@ class Listener:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), 1.0)
         self._servers.clear()
-
-
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return the TLS context of a certificate chain and its key.
-
-    Raises:
-        ConfigError: They cannot be read, or do not belong together.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"the listener's certificate cannot be used: {error.strerror or error}",
-            where=str(certificate),
-            remedy="inbound.tls_certificate is a PEM chain, inbound.tls_key its key",
-        ) from error
-    return context

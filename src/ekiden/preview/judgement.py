@@ -36,12 +36,12 @@ def _of(message: bytes, reason: str, options: LintOptions, purpose: Purpose) -> 
 
 
 async def judge(config: Config, job: NewJob, rows: Sequence[NewDelivery], *, now: float) -> None:
-    """Refuse a job for the errors of its content, if the configuration says so.
+    """Refuse a job for the errors of its content (`lint.refuse`).
 
     Raises:
         RefusedError: It has errors.
     """
-    if config.lint.refuse == "never" or not rows:
+    if not rows:
         return
     found = await findings(config, job, rows, now=now)
     if not has_errors(found):

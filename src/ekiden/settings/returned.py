@@ -3,10 +3,9 @@
 from ekiden.bounce.classify import Classifier
 from ekiden.config import Config
 from ekiden.engine.capsbook import profiles
-from ekiden.inbound.conversation import ListenerOptions
 from ekiden.inbound.imap import ImapOptions
 from ekiden.inbound.intake import Intake
-from ekiden.inbound.listener import server_context
+from ekiden.inbound.options import ListenerOptions, server_context
 from ekiden.queue.queue import Queue
 from ekiden.settings.egress import hostname
 from ekiden.settings.signing import identifiers

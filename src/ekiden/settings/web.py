@@ -8,11 +8,7 @@ from ekiden.message.tokens import Tokens
 from ekiden.settings.egress import hostname
 from ekiden.settings.returned import unsubscribe_address
 from ekiden.settings.signing import tokens
-from ekiden.web.admin.site import AdminOptions
-from ekiden.web.pages import Brand
-from ekiden.web.server import ServerOptions
-from ekiden.web.signup import SignupOptions
-from ekiden.web.site import SiteOptions
+from ekiden.web.options import AdminOptions, Brand, ServerOptions, SignupOptions, SiteOptions
 
 
 def links(config: Config, signed: Tokens | None = None) -> LinkMaker | None:
@@ -57,7 +53,6 @@ def site(config: Config) -> SiteOptions:
         brand=Brand(web.brand, web.color, web.footer, web.language),
         per_minute=web.requests,
         proxies=web.proxies,
-        keep_ip=config.tracking.keep_ip,
         signup=signup,
     )
 

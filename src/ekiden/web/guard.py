@@ -21,8 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ekiden import limits
 from ekiden.errors import EkidenError, UnavailableError
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from ekiden.web.options import Network
 
 _log = structlog.get_logger("ekiden.web")
 

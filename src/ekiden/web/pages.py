@@ -15,24 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import Response
 
+from ekiden.web.options import Brand
 from ekiden.web.words import LANGUAGES, Words
-
-
-@dataclass(frozen=True, slots=True)
-class Brand:
-    """How the pages look.
-
-    Args:
-        name: Whose they are; "" says it by the sender's domain.
-        color: `#rrggbb`.
-        footer: A line at their foot.
-        language: "auto", or the one language they are in.
-    """
-
-    name: str = ""
-    color: str = "#1a56a0"
-    footer: str = ""
-    language: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,6 @@ counted, over all and by peer; a proxy that is trusted may have as many as there
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import uvicorn
@@ -21,31 +19,11 @@ from uvicorn.server import ServerState
 
 from ekiden import limits
 from ekiden.errors import UnavailableError
-from ekiden.web.guard import Network, trusted
+from ekiden.web.guard import trusted
+from ekiden.web.options import ServerOptions
 from ekiden.web.throttle import client_key
 
 _GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """How a listener works.
-
-    Args:
-        places: Addresses and ports.
-        head: Seconds until a request's head is there.
-        request: Seconds from then to the last byte of the answer.
-        connections: At once.
-        per_peer: At once from one peer that is none of `proxies`.
-        proxies: Peers that come for many clients.
-    """
-
-    places: Sequence[tuple[str, int]]
-    head: float = limits.HTTP_HEAD_SECONDS
-    request: float = limits.HTTP_REQUEST_SECONDS
-    connections: int = limits.HTTP_CONNECTIONS
-    per_peer: int = limits.HTTP_PER_PEER
-    proxies: Sequence[Network] = ()
 
 
 class HttpServer:

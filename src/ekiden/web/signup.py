@@ -16,7 +16,6 @@ and so many an hour over all. A field that people do not see catches programs th
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -35,6 +34,7 @@ from ekiden.message.tokens import Purpose, Tokens
 from ekiden.queue.model import JobFacts, NewDelivery, NewJob, Priority
 from ekiden.queue.queue import Queue
 from ekiden.queue.reactions import SUBSCRIPTION, Chosen
+from ekiden.web.options import SignupOptions
 from ekiden.web.pages import TopicChoice
 from ekiden.web.people import before
 from ekiden.web.public import Public
@@ -54,25 +54,6 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     topics: tuple[str, ...]
     language: str
     expires_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class SignupOptions:
-    """How people sign up.
-
-    Args:
-        lists: The lists that take sign-ups.
-        sender: The From header of confirmation mails.
-        public_url: Where the pages are, without a slash at the end.
-        lifetime: Seconds for which a confirmation link works.
-        per_hour: Confirmation mails from one client.
-    """
-
-    lists: frozenset[str]
-    sender: str
-    public_url: str
-    lifetime: float = 86_400.0
-    per_hour: int = 10
 
 
 class Signup:

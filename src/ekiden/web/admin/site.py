@@ -1,8 +1,6 @@
 """The admin part put together: API, submissions, document and dashboard behind one guard."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
@@ -22,26 +20,8 @@ from ekiden.web.admin.eventlog import EventTail
 from ekiden.web.admin.openapi import text
 from ekiden.web.admin.problems import HANDLERS
 from ekiden.web.admin.submissions import Submissions
-from ekiden.web.guard import Guard, GuardOptions, Network
-
-
-@dataclass(frozen=True, slots=True)
-class AdminOptions:
-    """What the admin part is like.
-
-    Args:
-        host: Whose it is: the EHLO name.
-        proxies: Whose X-Forwarded-For is believed.
-        per_minute: Requests of one token.
-        session: Seconds that somebody stays at the dashboard.
-        events: Where the event log is.
-    """
-
-    host: str
-    proxies: Sequence[Network] = ()
-    per_minute: int = 6000
-    session: float = 43_200.0
-    events: Path = Path("events")
+from ekiden.web.guard import Guard, GuardOptions
+from ekiden.web.options import AdminOptions
 
 
 class AdminSite:
