@@ -131,6 +131,7 @@ class Holds:
         while True:
             await self._all_due.wait()
             self._all_due.clear()
+            self._scheduler.unpark()
             await self._dispatcher.parked()
             try:
                 await self._queue.look_again("*")

@@ -141,12 +141,14 @@ class Scheduler:
                     state.drop(lane, park_at)
 
     def unsuspend(self, pattern: str, now: float) -> None:
-        """End a suspension."""
+        """End a suspension; what it held is kept, or offered again when it is due."""
         state = self._state
         if state.suspensions.pop(pattern, None) is None:
             return
+        state.unpark()
         for scope in state.scopes_named(pattern):
             scope.until, scope.reason = NEVER, ""
+            state.unhold(scope)
             match scope:
                 case Destination():
                     state.unstick_destination(scope)
@@ -154,6 +156,10 @@ class Scheduler:
                     state.poke_all(scope)
                 case _:
                     state.poke(scope, now)
+
+    def unpark(self) -> None:
+        """Let what is on its way out of memory be offered when it is due: what held it is over."""
+        self._state.unpark()
 
     # --- Facts: jobs and lanes --------------------------------------------------------------------
 

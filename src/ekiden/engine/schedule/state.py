@@ -194,6 +194,13 @@ class State(Lines):
             action = self.out.popleft()
             self.out.append(Park(action.lane_id, None) if isinstance(action, Park) else action)
 
+    def unhold(self, scope: object) -> None:
+        """Keep lanes of a site, or of a provider's sites, that are offered from now on."""
+        for site in self.sites.values():
+            if scope is site or scope is site.provider:
+                for work in site.works.values():
+                    work.held_until = NEVER
+
     def park_rank(self, work: Work, rank: int, until: float) -> None:
         """Let the lanes of one rank give their places to others; the other rank goes on."""
         shares = [share for share in work.shares.values() if share.rank == rank]
