@@ -30,10 +30,15 @@ def refused(stage: Stage) -> int:
     return sum(line.reply.startswith("421") for line in stage.transactions())
 
 
-async def explain(stage: Stage) -> str:
-    command = ("config", "explain", "yahoo.stage.test", "--config", str(stage.config))
+async def ekiden(stage: Stage, *command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ekiden", *command, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "ekiden",
+        *command,
+        "--config",
+        str(stage.config),
+        stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
     return out.decode()
@@ -58,7 +63,8 @@ async def test_its_number_is_learned_from_its_words_and_kept(tmp_path: Path) -> 
         assert classes["session_limit"] == 1
         assert learned.length[0] == TAKES
         assert learned.refusals == 0
-        explained = await explain(stage)
+        explained = await ekiden(stage, "config", "explain", "yahoo.stage.test")
+        status = await ekiden(stage, "status")
         async with daemon(stage):
             stage.drop("two", [f"success+{n}@yahoo.stage.test" for n in range(100, 150)])
             await until(stage.result("two").exists, 90)
@@ -66,5 +72,7 @@ async def test_its_number_is_learned_from_its_words_and_kept(tmp_path: Path) -> 
     assert {fate for job in ("one", "two") for _, fate, _ in stage.fates(job)} == {"delivered"}
     sessions = Counter(line.session for line in stage.transactions() if line.accepted)
     assert max(sessions.values()) == TAKES
-    said = ["messages_per_session of default, found", "20", "learned by sending from default"]
-    assert said in [line.split("\t")[:3] for line in explained.splitlines()], explained
+    said = "learned by sending from default: the receiver said so"
+    row = ["messages_per_session of default, found", "20", said]
+    assert row in [line.split("\t")[:3] for line in explained.splitlines()], explained
+    assert "20 messages a session (the receiver said so)" in status

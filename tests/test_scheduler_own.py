@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from ekiden.engine.schedule.facts import FOREVER, SchedulerOptions, SiteFacts, SourceFacts
+from ekiden.engine.schedule.gates import Scope
+from ekiden.engine.schedule.own import closed_because, meter_of, open_at
 from ekiden.shaping.caps import NO_CAPS, Caps, Rate
 from limited_world import LimitedWorld, Regime, world_of
 from scheduler_world import job
@@ -76,6 +78,37 @@ def test_rates_are_more_or_less_than_the_sites(own: int, rate: float, layer: str
         made = world(site, destination=slow, a=slow, sets={"s": caps})
         run(made, a="s")
     assert per_second(made) == pytest.approx(rate, rel=0.12)
+
+
+def test_what_keeps_a_session_from_opening_is_what_is_named() -> None:
+    """Asked for the time at which its first message arrives, as it is when it opens."""
+    scope = Scope("site", "mx.example", Caps(messages=(Rate(5, 1.0),)), 5)
+    scope.sessions, scope.ahead, now = 1, 0.3, 1_000_000.0
+    assert scope.messages is not None
+    scope.messages.spend(now, ahead=0.3)  # another is on its way
+    assert scope.messages.ready_at(now) <= now
+    closed = scope.closed_because(now)
+    assert closed == ("messages of site mx.example are limited to 5 per second", scope.open_at(now))
+    scope.messages.spend(now + 1.0)
+    assert scope.messages.ready_at(now + 1.0) > now + 1.0
+    assert scope.open_at(now + 1.0) == now + 1.0
+    assert scope.closed_because(now + 1.0) is None, "its place has come when it is open"
+
+
+def test_why_asks_a_sources_rate_for_the_time_of_arrival() -> None:
+    made = world(a=Caps(sessions=9, messages=(Rate(5, 1.0),)))
+    run(made, 5.0, a="")
+    (work,) = made.scheduler._state.sites["mx.example"].works.values()
+    path = work.site.paths["a"]
+    meter, now = meter_of(work, path).messages, made.now + 10
+    assert meter is not None
+    meter.spend(now, ahead=path.ahead)
+    assert meter.ready_at(now) <= now
+    assert open_at(work, path, now) > now
+    assert closed_because(work, path, now) == (
+        "messages of path a to mx.example are limited to 5 per second",
+        open_at(work, path, now),
+    )
 
 
 def test_the_keys_that_are_not_said_stay_the_sites() -> None:

@@ -119,6 +119,7 @@ def test_it_survives_a_restart() -> None:
     assert Length().state() == []
     again.restore(length.state())
     assert again.limit == 10
+    assert not again.spoken
     assert not again.ask(START + WHILE - 1)
     assert again.ask(START + WHILE)
     again.restore([])
@@ -130,6 +131,9 @@ def test_words_are_a_limit_at_once() -> None:
     length.said(20, START, rate=None)
     length.ended(20, START, asked=False, cut=True)
     assert length.limit == 20
+    again = Length()
+    again.restore(length.state())
+    assert again.spoken, "why is kept with it"
     assert not length.ask(START + WHILE - 1)
     assert length.ask(START + WHILE)
     length.said(20, START + WHILE, rate=None)

@@ -5,6 +5,8 @@ import tomllib
 from fnmatch import fnmatchcase
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ekiden.errors import ConfigError
 from ekiden.shaping.caps import Caps, Rate
@@ -161,3 +163,23 @@ def test_rates_are_explained_in_words() -> None:
 def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(ValueError, match="moon"):
         effective([Layer("moon", "", LimitSet())])
+
+
+HOSTS = sorted(
+    {f"mx1{mx}" if mx[0] == "." else mx for each in PROVIDERS for mx in each.mx}
+    | {mx.lstrip(".") for each in PROVIDERS for mx in each.mx}
+    | {"mx.company.example", "localhost"}
+)
+DOMAINS = sorted(
+    {each.replace("*", "a.b") for one in PROVIDERS for each in one.destinations}
+    | {"company.example", "com"}
+)
+
+
+@given(st.lists(st.sampled_from(HOSTS), max_size=2), st.sampled_from(DOMAINS))
+def test_the_index_finds_whom_a_look_at_all_of_them_finds(hosts: list[str], domain: str) -> None:
+    every = list(PROVIDERS)
+    found = [one for one in every if one.has_destination(domain)]
+    if hosts and not found:
+        found = [one for one in every if all(one.has_host(host) for host in hosts)]
+    assert PROVIDERS.match(domain, hosts) is (found[0] if found else None)

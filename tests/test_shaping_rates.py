@@ -125,6 +125,16 @@ def test_a_restart_forgets_no_start() -> None:
     assert again.ready_at(START + 300) == meter.ready_at(START + 300) > START + 86_000
 
 
+def test_new_caps_forget_no_start_of_the_last_second() -> None:
+    meter, again = Meter.of((Rate(5, 1.0),)), Meter.of((Rate(6, 1.0),))
+    assert meter is not None
+    assert again is not None
+    starts = greedy(meter, 0.9, [])
+    again.restore(meter.state())
+    starts += greedy(again, 3.0, [])
+    assert most_in_a_span(starts, 1.0) <= 6
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("10/s", "10 per second"), ("90/m", "90 per minute"), ("1000/h", "1,000 per hour"),

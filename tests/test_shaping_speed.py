@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from ekiden.shaping.speed import FLOOR, STEP, Speed, SpeedOptions
+from ekiden.shaping.knee import FLOOR, STEP
+from ekiden.shaping.speed import Speed, SpeedOptions
 
 START = 1_000_000.0
 
@@ -254,11 +255,29 @@ def test_a_slow_question_is_held_until_it_has_told_something() -> None:
 
 @pytest.mark.parametrize(("rate", "early"), [(1.0, 0.001), (10.0, 0.01), (100.0, 0.02)])
 def test_who_is_slow_is_exact(rate: float, early: float) -> None:
-    """A late timer costs a fast path much and a slow one nothing."""
+    """A late timer costs a fast path much and a slow one nothing: never one more in a second."""
     speed = Speed(SpeedOptions())
     speed.limit(rate, START)
-    speed.spend(START + 10)
-    assert speed.ready_at(START + 10) == pytest.approx(START + 10 + 1 / rate - early, abs=1e-6)
+    for start in range(round(rate)):
+        speed.spend(START + 10 + start * 0.8 / rate)
+    now = START + 10.9
+    assert speed.ready_at(now) == pytest.approx(START + 11 - early, abs=1e-6)
+
+
+def test_places_are_kept_when_a_rate_comes_to_be_counted() -> None:
+    """From places in a row to a count, and back: nothing starts closer than either allows."""
+    speed = Speed(SpeedOptions())
+    speed.limit(4.2, START)
+    now = max(START + 10, speed.ready_at(START))
+    speed.spend(now)
+    speed.book(now + 0.5)
+    speed.limit(2.0, now)
+    assert speed.ready_at(now) > now + 0.5 + 0.45, "what was booked while it was counted"
+    at = now
+    while speed.rate is not None and speed.rate < 4.5:
+        at = drive(speed, at, 1)
+        last, ready = at, speed.ready_at(at)
+        assert ready >= last + 0.8 / speed.rate - 0.01
 
 
 def test_it_never_falls_below_the_floor() -> None:

@@ -203,6 +203,7 @@ def explain(  # noqa: PLR0917 - typer passes options by name
 def _learned(config: Path | None, site: str, source: str) -> "list[tuple[str, str, str]]":
     """Return what sending to a site has taught, as (limit, value, who said it)."""
     from ekiden.cli.access import ask  # noqa: PLC0415 - as above
+    from ekiden.cli.learned import because  # noqa: PLC0415
     from ekiden.control.pacing_requests import ShowLearned  # noqa: PLC0415
 
     rows = []
@@ -215,6 +216,7 @@ def _learned(config: Path | None, site: str, source: str) -> "list[tuple[str, st
                     (f"messages of {one.source}, found", f"{one.rate:.3g} per second", said)
                 )
             if (length := one.messages_per_session) is not None:
+                said += f": {because(one)}"
                 rows.append((f"messages_per_session of {one.source}, found", f"{length:,}", said))
     return rows
 

@@ -19,13 +19,16 @@ def register(app: typer.Typer) -> None:
 def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Print whether the daemon runs, and what is in the queue."""
     from ekiden.cli.access import ask  # noqa: PLC0415 - help must not wait for it
+    from ekiden.cli.learned import facts_of  # noqa: PLC0415
+    from ekiden.control.pacing_requests import ShowLearned  # noqa: PLC0415
     from ekiden.control.requests import Status  # noqa: PLC0415
 
     view = ask(config, Status())
     if as_json:
         print_json(view)
     else:
-        print_facts(_facts(view))
+        learned = ask(config, ShowLearned(""))
+        print_facts(_facts(view) | facts_of(learned))
 
 
 def _facts(view: "StatusView") -> dict[str, str | int]:

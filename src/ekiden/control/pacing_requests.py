@@ -110,7 +110,7 @@ class LearnedView(msgspec.Struct, frozen=True):
     """What sending from a source to a site has taught: null where nothing is known.
 
     `sessions` at once, `rate` in messages per second, `messages_per_session` after which the
-    receiver ends a session.
+    receiver ends a session; `length_said` whether it has said so, else its ends were counted.
     """
 
     source: str
@@ -118,6 +118,7 @@ class LearnedView(msgspec.Struct, frozen=True):
     sessions: int
     rate: float | None
     messages_per_session: int | None
+    length_said: bool = False
 
 
 class ShowLearned(Question[list[LearnedView]], frozen=True):

@@ -209,7 +209,7 @@ def _learned_view(source: str, site: str, learned: Learned) -> LearnedView:
     window.restore(learned.window)
     speed.restore(learned.speed)
     length.restore(learned.length)
-    return LearnedView(source, site, window.size, speed.rate, length.limit)
+    return LearnedView(source, site, window.size, speed.rate, length.limit, length.spoken)
 
 
 def _hours_view(hours: Hours, provider: str, learned: list[HourView], now: float) -> HoursView:

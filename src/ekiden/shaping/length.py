@@ -28,12 +28,14 @@ class Length:
 
     Attributes:
         limit: So many; None while no limit has shown.
+        spoken: Whether the receiver has said so, in its own words; else it was counted.
     """
 
-    __slots__ = ("_alike", "_ask_at", "_asking", "_end", "_furthest", "_met", "limit")
+    __slots__ = ("_alike", "_ask_at", "_asking", "_end", "_furthest", "_met", "limit", "spoken")
 
     def __init__(self) -> None:
         self.limit: int | None = None
+        self.spoken = False
         self._end = 0  # after how many the latest were ended,
         self._alike = 0  # and how many in a row
         self._furthest = 0  # the most that one has carried,
@@ -81,7 +83,7 @@ class Length:
             return False
         if self._alike < ALIKE and not (carried == self._furthest and self._met >= ALIKE):
             return False
-        self.limit = carried
+        self.limit, self.spoken = carried, False
         self._wait(now, rate)
         return True
 
@@ -94,6 +96,7 @@ class Length:
             rate: Messages per second that the path may send; None for no limit.
         """
         self.limit = self._end = carried
+        self.spoken = True
         self._alike = ALIKE
         self._wait(now, rate)
 
@@ -116,16 +119,20 @@ class Length:
         limit = self.limit
         if limit is not None and carried > limit:
             self.limit = carried if carried < 2 * limit else None
+            self.spoken = False
             self._ask_at = now
 
     def state(self) -> list[float]:
         """Return what must be kept to continue after a restart; [] while there is no limit."""
-        return [] if self.limit is None else [self.limit, max(self._ask_at, 0.0)]
+        if self.limit is None:
+            return []
+        return [self.limit, max(self._ask_at, 0.0), float(self.spoken)]
 
     def restore(self, state: list[float]) -> None:
         """Continue from `state`."""
-        if len(state) == 2 and state[0] >= 1:
+        if len(state) in (2, 3) and state[0] >= 1:
             self.limit, self._ask_at = int(state[0]), state[1]
+            self.spoken = bool(state[2:] and state[2])
 
     def _wait(self, now: float, rate: float | None) -> None:
         self._ask_at = now + max(WHILE, MESSAGES / rate if rate else 0.0)

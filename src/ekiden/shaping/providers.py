@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from ekiden.shaping.layers import KEYS, Layer, LimitSet
 from ekiden.shaping.reactions import Rule, overlaid, parse
 
 OURS: Final = "ours"  # how the source of a value begins that no provider published
+_WILD: Final = frozenset("*?[")
 _TLS: Final = frozenset({"opportunistic", "required", "verified", "off"})
 _LISTS: Final = ("mx", "destinations", "read", "unread")
 _FIELDS: Final = frozenset({"title", *_LISTS, "notes", "limits", "avoid", "reactions"})
@@ -95,6 +96,19 @@ class Providers:
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._by_name = {provider.name: provider for provider in providers}
+        self._order = tuple(self._by_name.values())
+        self._by_mx: dict[str, list[int]] = {}  # places in the order, by host or ".suffix"
+        self._by_domain: dict[str, list[int]] = {}  # likewise, by destination or ".suffix"
+        self._wild: list[tuple[str, int]] = []  # destinations that are other patterns than "*.x"
+        for place, provider in enumerate(self._order):
+            for mx in provider.mx:
+                self._by_mx.setdefault(mx, []).append(place)
+            for pattern in provider.destinations:
+                name = pattern[1:] if pattern.startswith("*.") else pattern
+                if _WILD.isdisjoint(name):
+                    self._by_domain.setdefault(name, []).append(place)
+                else:
+                    self._wild.append((pattern, place))
 
     @staticmethod
     def load() -> "Providers":
@@ -143,15 +157,22 @@ class Providers:
             destination: The recipient's domain, lower case.
             hosts: The names of its MX hosts.
         """
-        for provider in self._by_name.values():
-            if provider.has_destination(destination):
-                return provider
-        if not hosts:
-            return None
-        for provider in self._by_name.values():
-            if all(provider.has_host(host) for host in hosts):
-                return provider
-        return None
+        found = _places(self._by_domain, destination)
+        found += [place for pattern, place in self._wild if fnmatchcase(destination, pattern)]
+        if not found and hosts:
+            each = [_places(self._by_mx, host.lower().rstrip(".")) for host in hosts]
+            found = each[0] if len(each) == 1 else list(set.intersection(*map(set, each)))
+        return self._order[min(found)] if found else None
+
+
+def _places(index: Mapping[str, list[int]], name: str) -> list[int]:
+    """Return the places that an index has for a name: a look-up for each of its labels."""
+    found = list(index.get(name, ()))
+    dot = name.find(".")
+    while dot >= 0:
+        found += index.get(name[dot:], ())
+        dot = name.find(".", dot + 1)
+    return found
 
 
 @cache
@@ -172,13 +193,7 @@ class Names:
 
     def reconfigure(self, providers: Providers) -> None:
         """Take over other profiles: whoever holds this asks them from now on."""
-
-        @lru_cache(maxsize=10_000)
-        def find(host: str, destination: str) -> str:
-            found = providers.match(destination, (host,) if host else ())
-            return found.name if found else ""
-
-        self._find = find
+        self._providers = providers
 
     def __call__(self, host: str, destination: str) -> str:
         """Return the provider's name, "" for nobody known.
@@ -187,7 +202,8 @@ class Names:
             host: The MX host that answered; "" if none did.
             destination: The recipient's domain, lower case.
         """
-        return self._find(host, destination)
+        found = self._providers.match(destination, (host,) if host else ())
+        return found.name if found else ""
 
 
 def _over(base: Provider, own: Provider) -> Provider:

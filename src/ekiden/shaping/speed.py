@@ -19,25 +19,28 @@ session also gets a rate, which learns as the window does:
   messages and more for each that the last one cost, so that all of them stay under a hundredth.
   One that goes well for half a minute, and for a message or two more than the knee, is followed by
   one twice as large; one that fails by one half as large, soon if it ended a climb: a limit that
-  has risen is found within minutes.
-* **Places, not gaps** (`track`). Messages are given places in a row, the first of a session the one
-  at which it will arrive.
+  has risen is found within minutes (`knee`).
+* **Places, not gaps**: in a row where it is slow (`track`), else so many in any second (`sliding`).
+  The first message of a session has the one at which it will arrive.
+* **Shut for minutes** (`shut`), it counts by the hour: then it is asked as seldom as what is taken
+  in an hour pays for.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from ekiden.shaping.knee import FLOOR, STEP, Knee
+from ekiden.shaping.shut import LONG, Shut
+from ekiden.shaping.sliding import Sliding
 from ekiden.shaping.taken import HOUR, MINUTE, Taken
 from ekiden.shaping.track import Track
 
 NEVER: Final = float("-inf")
 
-FLOOR: Final = 1.0 / 60.0  # messages per second: the slowest rate that still learns
-STEP: Final = 0.05  # of the knee, at one step up; half of it at a question after one that failed
-STEP_MOST: Final = 0.4  # of the rate, at one question beyond the knee
 EASE: Final = 0.9  # of the knee, after a refusal that says no more than that it is there
 SAME: Final = 1.5  # seconds for which a receiver that counts by the second is still full
 AGAIN: Final = 10.0  # seconds after which another refusal says no more than that
+EXACT: Final = 4.0  # messages per second: slower ones have exact places, whoever misses some
 IN_USE: Final = 0.7  # of a rate: who takes so much, gaps between sessions included, uses it
 BELOW: Final = 0.97  # of what was taken when sessions were too much: the rate may have been
 RESPITE: Final = 3.0  # seconds at most for which nothing starts after a refusal
@@ -52,7 +55,6 @@ _PUNCTUAL: Final = (
 )
 EARLY: Final = 0.001  # of a second for each message per second: what a late timer costs,
 EARLY_MOST: Final = 0.02  # seconds at most that one may start before its place
-LATE: Final = 120.0  # seconds after which a receiver that counts by the minute may still object
 SPAN: Final = 4.0  # seconds over which it is measured what is taken, and at least
 SPAN_MESSAGES: Final = 20  # so many messages at a slow rate
 GAP: Final = 5.0  # seconds without a message end a run
@@ -85,7 +87,6 @@ class Speed:
 
     Attributes:
         rate: Messages per second; None while nothing has been refused.
-        knee: The largest rate that is thought to be well.
         rose_at: When the rate last rose.
     """
 
@@ -95,29 +96,23 @@ class Speed:
         "_earned",
         "_eased",
         "_evidence_at",
-        "_failed",
         "_good_at",
         "_goods",
         "_hour",
+        "_knee",
         "_mean",
         "_minute",
         "_options",
-        "_raised_at",
         "_respite",
         "_run",
         "_run_at",
         "_shut",
-        "_shut_at",
-        "_shut_for",
         "_span_at",
         "_spent",
         "_starts",
-        "_step",
         "_stepped_at",
-        "_sure",
         "_track",
         "_waited",
-        "knee",
         "label",
         "rate",
         "rose_at",
@@ -126,28 +121,22 @@ class Speed:
     def __init__(self, options: SpeedOptions) -> None:
         self._options = options
         self.rate: float | None = None
-        self.knee = 0.0
         self.label = ""
         self.rose_at = NEVER
         self._cost = 1.0  # refusals in the latest run
         self._earned = 0.0  # messages that went well on a climb, beyond what it had cost
         self._eased = False  # the latest step down was a small one
-        self._step = STEP  # of the next question
-        self._failed = 0.0  # the rate of the latest one that failed
+        self._knee = Knee()
         self._stepped_at = NEVER
         self._respite = 0.0  # seconds for which nothing started after the latest refusal
-        self._raised_at = NEVER  # when the knee was raised, by an answer that may come late,
-        self._sure = 0.0  # and where it was before
-        self._track = Track()  # as in `rates.Bucket`
+        self._track: Track | Sliding = Track()
         self._evidence_at = NEVER  # since when `_goods` and `_spent` are counted
         self._goods = 0
         self._spent = 0
         self._starts = 0  # of these, the ones that were counted when they started,
         self._waited = 0  # and who started as soon as there was a place
         self._count = 0  # taken since the last step down
-        self._shut = False  # since then it was asked for nothing at all, once or more,
-        self._shut_at = NEVER  # the latest time since then, which lasted
-        self._shut_for = 0.0  # so many seconds
+        self._shut = Shut()
         self._good_at = NEVER  # the latest,
         self._run_at = NEVER  # and since when they came without a gap
         self._span_at = NEVER  # the present span of measuring: since when,
@@ -155,6 +144,11 @@ class Speed:
         self._mean = 0.0  # and how many per second in the one before
         self._minute = Taken(MINUTE, 12)
         self._hour = Taken(HOUR, 60)
+
+    @property
+    def knee(self) -> float:
+        """The largest rate that is thought to be well."""
+        return self._knee.at
 
     # --- Limiter ----------------------------------------------------------------------------------
 
@@ -209,7 +203,7 @@ class Speed:
         """Continue from `state`."""
         if len(state) != 4:
             return
-        rate, self.knee, self._stepped_at, cost = state
+        rate, self._knee.at, self._stepped_at, cost = state
         self._cost = min(max(cost, 1.0), COST_MOST)
         self._set(max(rate, FLOOR), self._stepped_at)
 
@@ -267,7 +261,7 @@ class Speed:
         return (
             self.rate is not None
             and self._count > 0
-            and not (self._shut and now - self._run_at < PROVEN)
+            and not (self._shut.met and now - self._run_at < PROVEN)
             and now - self._stepped_at >= AGAIN
         )
 
@@ -287,13 +281,12 @@ class Speed:
         if since <= self._stepped_at:
             return False
         if not self._count:
-            if not self._shut:
-                self._shut, self._shut_at = True, now
+            self._shut.begin(now)
             self._cost = min(self._cost + 1.0, COST_MOST)
             return False
         rate = self.rate
         if rate is None:
-            self.knee = top = max(FLOOR, self.taken(now))
+            self._knee.at = top = max(FLOOR, self.taken(now))
         else:
             top = self._top(rate, now)
             if not (self._eased and now - self._stepped_at < AGAIN):
@@ -301,9 +294,14 @@ class Speed:
         self._step_down(top / 2, now, eased=False)
         return True
 
+    def patience(self, now: float) -> float:
+        """Return the seconds at least for which one that is shut should not be asked again."""
+        asked = self.rate is not None and self._count == 0
+        return self._shut.patience(now, self._hour.least(now)) if asked else 0.0
+
     def _top(self, rate: float, now: float) -> float:
         """Return the most that a refusal at a rate leaves possible."""
-        if not self._shut:
+        if not self._shut.met:
             return rate
         # It takes much at once, then nothing for long: the mean of both is what it allows. Over
         # less than its minute that may be the pause alone: what a minute had room for it has. Who
@@ -312,29 +310,17 @@ class Speed:
         mean = self._count / elapsed * _ABOVE_MEAN
         if elapsed < MINUTE:
             mean = max(mean, self._minute.least(now))
-        elif elapsed < HOUR and self._shut_for > MINUTE:
+        elif self._shut.lasted > MINUTE:
             mean = max(mean, self._hour.least(now))
-        return min(rate, max(mean, rate / DROP_MOST))
+        return min(rate, mean if self._shut.lasted > LONG else max(mean, rate / DROP_MOST))
 
     def _find_knee(self, rate: float, top: float, now: float) -> None:
-        asked, self._step = rate / self.knee - 1, STEP
-        if rate > self.knee:  # a question, answered
-            if now - self._raised_at >= LATE:
-                # Who counts by the minute objects to all of it, not to the latest alone.
-                top = min(top, self._minute.mean(now) * (1 + STEP))
-            self.knee = min(self.knee, top)
-            self._step = max(asked, STEP) / 2  # what it allows lies between the two
-            self._failed = rate
-        elif now - self._raised_at < LATE:
-            self.knee = min(self._sure, top)
-        else:
-            self.knee = top / (1 + STEP)
-        self.knee = max(FLOOR, self.knee)  # nothing went out for a minute: that proves no limit
+        self._knee.find(rate, top, now, minute=self._minute.mean(now))
 
     def _step_down(self, rate: float, now: float, *, eased: bool) -> None:
         run = self._cost if now - self._stepped_at < GAP + 2 * AGAIN else 0.0
         rate = max(FLOOR, rate)
-        climbed = self._raised_at > self._stepped_at
+        climbed = self._knee.raised_at > self._stepped_at
         paid = self._cost * self._options.probe_messages
         self._earned = max(0.0, self._count - paid) if climbed else 0.0
         self._respite = min(RESPITE, max(2.0 / rate, 0.0 if eased else SAME))
@@ -342,7 +328,8 @@ class Speed:
         self._set(rate, now)
         self._stepped_at = now
         self._eased, self._cost = eased, min(run + 1.0, COST_MOST)
-        self._count, self._run, self._shut, self._shut_for = 0, 0, False, 0.0
+        self._count, self._run = 0, 0
+        self._shut.forget()
         self._run_at = self._span_at = self._good_at = now
         self._mean = 0.0
 
@@ -351,15 +338,15 @@ class Speed:
         if self.rate is not None:
             taken, proven = self.taken(now), min(self.knee, self.rate / (1 + STEP))
             found = proven if taken >= IN_USE * proven else taken * BELOW
-            asked, self._failed = self.rate / self.knee - 1, self.rate
-            self.limit(min(found, self._top(self.rate, now)), now)
-            self._step = max(asked, STEP) / 2 if asked > 0 else STEP  # or it was the rate after all
+            at = min(found, self._top(self.rate, now))
+            rate, knee = self.rate, self.knee
+            self.limit(at, now)
+            self._knee.doubt(rate, knee)  # or it was the rate after all
 
     def limit(self, rate: float, now: float) -> None:
         """Go no faster than `rate` from now on, as if that had been learned."""
         if self.rate is None or rate < self.rate:
-            self.knee = max(FLOOR, rate)
-            self._step = STEP
+            self._knee.put(rate)
             self._step_down(self.knee, now, eased=True)
 
     def taken(self, now: float) -> float:
@@ -383,8 +370,8 @@ class Speed:
         self._good_at = now
         self._minute.count(now)
         self._hour.count(now)
-        if self._shut and not self._count:
-            self._shut_for = now - self._shut_at
+        if not self._count:
+            self._shut.end(now)
         self._run += 1
         self._count += 1
 
@@ -406,21 +393,18 @@ class Speed:
         else:
             if rate > self.knee:
                 self._cost = 1.0
-                self._step = min(self._step * 2, STEP_MOST)
-                self._sure, self._raised_at, self.knee = self.knee, now, rate
-            rate = self._question(rate, now)
+                self._knee.rise(rate, now)
+            soon = now - self._stepped_at < self._options.probe_max
+            rate = self._knee.question(rate, soon=soon)
         self.rose_at = now
         self._set(rate, now)
 
-    def _question(self, rate: float, now: float) -> float:
-        """Return the rate to ask for next: not beyond what was too much a moment ago."""
-        asked = rate * (1 + self._step)
-        if rate < self._failed < asked and now - self._stepped_at < self._options.probe_max:
-            return max((rate + self._failed) / 2, rate * (1 + STEP / 2))
-        return asked
-
     def _set(self, rate: float, now: float) -> None:
         self.rate = rate
+        if (rate > EXACT) != isinstance(self._track, Sliding):
+            clear = self._track.clear(1.0 / rate)
+            self._track = Sliding() if rate > EXACT else Track()
+            self._track.advance(clear)
         self.label = f"{rate:.3g} per second, found by asking"
         if rate < 1.0:
             self.label = f"{rate * 60:.3g} per minute, found by asking"

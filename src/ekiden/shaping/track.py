@@ -1,4 +1,4 @@
-"""Places in a row, an interval apart: the clock of a rate, our own or one that was found. Pure.
+"""Places in a row, an interval apart: the clock of a slow rate, or of one with a burst. Pure.
 
 It is a virtual-scheduling bucket (GCRA, as in ITU-T I.371 annex A): a float says when the next
 place is, and with a burst a place may be used so many seconds early. What is added to it are places
@@ -73,6 +73,10 @@ class Track:
                 break
             at = max(_place(at, one - near, interval, row=row), one - self._burst) + interval
         return max(_place(at, early, interval, row=row), wanted)
+
+    def clear(self, interval: float) -> float:
+        """Return from when on no start that was counted is in the way of any other."""
+        return max([self._at, *(one + interval for one in self._taken[-1:])])
 
     def advance(self, at: float) -> None:
         """Have no place before `at`."""

@@ -225,13 +225,29 @@ class Scope(Gate):
             return self.reason, self.until
         if self.full():
             return f"{self.sessions} of {self.most} sessions of {self}", FOREVER
-        for meter, what in ((self.connections, "connections"), (self.messages, "messages")):
-            if meter is not None and (at := meter.ready_at(now)) > now:
-                return f"{what} of {self} are limited to {meter.binding(now)}", at
-        return None
+        if (at := self.connections_at(now)) > now and self.connections is not None:
+            return f"connections of {self} are limited to {self.connections.binding(now)}", at
+        return closed_by_rate(self, self.ahead, now, alone=self.staying == 0)
 
     def __str__(self) -> str:
         return f"{self.layer} {self.name}".strip()
+
+
+def closed_by_rate(
+    scope: Scope, ahead: float, now: float, *, alone: bool
+) -> tuple[str, float] | None:
+    """Return which message rate of a scope lets no session begin, in words, and until when.
+
+    Args:
+        scope: The scope.
+        ahead: Seconds from the session's begin to its first message.
+        now: UNIX seconds.
+        alone: Whether there is no other session that starts anything meanwhile.
+    """
+    if scope.messages is None:
+        return None
+    at, label = scope.messages.opening(now, ahead, alone=alone)
+    return (f"messages of {scope} are limited to {label}", at) if at > now else None
 
 
 def _renewed(old: Meter | None, new: Meter | None) -> Meter | None:

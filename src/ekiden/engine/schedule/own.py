@@ -13,7 +13,7 @@ receivers have shown (windows, found rates, reactions); what a person suspends.
 from typing import NamedTuple
 
 from ekiden.engine.schedule.facts import FOREVER
-from ekiden.engine.schedule.gates import Scope
+from ekiden.engine.schedule.gates import Scope, closed_by_rate
 from ekiden.engine.schedule.ways import Path
 from ekiden.engine.schedule.works import Work
 
@@ -80,7 +80,4 @@ def closed_because(work: Work, path: Path, now: float) -> tuple[str, float] | No
     seat, rates = seat_of(work, path), meter_of(work, path)
     if seat.full():
         return f"{seat.staying} of {seat.most} sessions of {seat}", FOREVER
-    meter = rates.messages
-    if meter is not None and (at := meter.ready_at(now)) > now:
-        return f"messages of {rates} are limited to {meter.binding(now)}", at
-    return None
+    return closed_by_rate(rates, path.ahead, now, alone=path.staying == 0)

@@ -285,7 +285,8 @@ class Path(Scope):
             if not (self.extra and SPEED in self.extra):
                 self.limit_messages(SPEED, speed)
             return
-        self.pause(now + self._slowing.wait(self.refusals, jitter), reason)
+        wait = max(self._slowing.wait(self.refusals, jitter), speed.patience(now))
+        self.pause(now + wait, reason)
 
     def blocked(self, now: float, since: float, reason: str, jitter: float) -> None:
         """Learn that the receiver refuses this source."""
