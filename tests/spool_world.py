@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ekiden.queue.model import JobFacts, JobRow
+from ekiden.queue.model import JobFacts
 from ekiden.queue.queue import Queue
+from ekiden.queue.shown import JobRow
 from ekiden.spool.layout import Folder, Spool
 
 NOW = 1_800_000_000.0

@@ -3,7 +3,7 @@
 import pytest
 
 from ekiden.control.waiting import span, why
-from ekiden.queue.model import Backlog
+from ekiden.queue.shown import Backlog
 
 NOW = 1_700_000_000.0
 

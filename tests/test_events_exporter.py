@@ -15,17 +15,10 @@ from ekiden.events.exporter import ATTEMPTS, Exporter, ExporterOptions
 from ekiden.events.log import EventLog, LogOptions
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import Event, EventType, happened, stamp
-from ekiden.queue.model import (
-    AcceptedRow,
-    Attempt,
-    AttemptRecord,
-    JobFacts,
-    JobState,
-    Priority,
-    State,
-)
+from ekiden.queue.model import Attempt, JobFacts, JobState, Priority, State
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import Notice
+from ekiden.queue.shown import AcceptedRow, AttemptRecord
 
 JOB = JobFacts(
     id=7,

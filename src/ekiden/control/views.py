@@ -10,7 +10,8 @@ from ekiden.control.requests import (
     SuppressionView,
 )
 from ekiden.lists.suppression import Suppression
-from ekiden.queue.model import Attempt, AttemptRecord, DeliveryHistory, JobFacts, State
+from ekiden.queue.model import Attempt, JobFacts, State
+from ekiden.queue.shown import AttemptRecord, DeliveryHistory
 
 
 def job_view(

@@ -8,7 +8,7 @@ also when no daemon runs.
 from collections.abc import Callable
 from typing import Final
 
-from ekiden.queue.model import Backlog
+from ekiden.queue.shown import Backlog
 
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 

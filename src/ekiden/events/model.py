@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
-from ekiden.queue.model import NOT_TRIED, AcceptedRow, AttemptRecord, JobFacts, State
+from ekiden.queue.model import NOT_TRIED, JobFacts, State
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import COMPLAINT, REPORTED, Notice
+from ekiden.queue.shown import AcceptedRow, AttemptRecord
 from ekiden.smtp.reply import Reply
 
 

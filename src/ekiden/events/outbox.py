@@ -12,9 +12,10 @@ from typing import Final, Protocol
 
 from ekiden.errors import NotFoundError
 from ekiden.events.model import Event, EventType, accepted, alert, happened, reaction
-from ekiden.queue.model import AcceptedRow, AttemptRecord, JobFacts
+from ekiden.queue.model import JobFacts
 from ekiden.queue.reactions import ReactionRecord
 from ekiden.queue.reports import Notice
+from ekiden.queue.shown import AcceptedRow, AttemptRecord
 
 KINDS: Final = ("attempts", "accepted", "notices", "reactions")
 _JOBS_KNOWN: Final = 2048  # more than a batch has rows: `known` answers for all of them

@@ -13,9 +13,10 @@ Meeting a lane twice is harmless; it is known by its id.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ekiden.queue.model import LaneFacts, Priority, Suspension, Waiting, WindowRequest
+from ekiden.queue.model import LaneFacts, Priority, Waiting, WindowRequest
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import ms, optional_ms, optional_seconds, seconds
+from ekiden.queue.shown import Suspension
 from ekiden.store.transaction import Tx, pack
 
 LOOK_AGAIN: Final = 5000  # lanes that are put back in one write

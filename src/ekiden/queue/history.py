@@ -8,9 +8,9 @@ has a mark has not passed.
 from collections.abc import Sequence
 from typing import Final
 
-from ekiden.queue.model import AcceptedRow, AttemptRecord
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import attempt_record, ms, seconds
+from ekiden.queue.shown import AcceptedRow, AttemptRecord
 from ekiden.store.transaction import Tx
 
 _JOB_ROWS: Final = 20  # what the end of a job costs, in rows of a delivery

@@ -7,7 +7,8 @@ or repeats. States are the indexes of `STATES`.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ekiden.queue.model import Attempt, AttemptRecord, JobFacts, JobState, Pace, Priority, State
+from ekiden.queue.model import Attempt, JobFacts, JobState, Pace, Priority, State
+from ekiden.queue.shown import AttemptRecord
 
 STATES: Final = tuple(State)
 CODE: Final = {state: code for code, state in enumerate(STATES)}

@@ -3,15 +3,7 @@
 from binascii import crc32
 from typing import Any
 
-from ekiden.queue.model import (
-    Backlog,
-    DeliveryHistory,
-    JobRow,
-    JobState,
-    Overview,
-    State,
-    identity,
-)
+from ekiden.queue.model import JobState, State, identity
 from ekiden.queue.part import Part, sql
 from ekiden.queue.rows import (
     STATES,
@@ -20,6 +12,7 @@ from ekiden.queue.rows import (
     ms,
     optional_seconds,
 )
+from ekiden.queue.shown import Backlog, DeliveryHistory, JobRow, Overview
 
 
 class Views(Part):

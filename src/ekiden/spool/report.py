@@ -22,7 +22,8 @@ import msgspec
 import structlog
 
 from ekiden.errors import UnavailableError
-from ekiden.queue.model import JobFacts, JobRow, State
+from ekiden.queue.model import JobFacts, State
+from ekiden.queue.shown import JobRow
 from ekiden.spool.advice import advise
 from ekiden.spool.answers import REFUSED, REPORT, RESULT, write_json
 from ekiden.spool.jobspec import shown
