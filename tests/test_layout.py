@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "ekiden"
 # A module may import from its own layer's left neighbours only: lower index, or the same room.
 LAYERS: list[set[str]] = [
     {"errors", "limits"},
-    {"text", "networks", "localtime"},
+    {"text", "networks", "localtime", "disk"},
     {"config", "smtp", "dkim"},  # message asks dkim for the canonical form of constant parts
     {"message", "bounce", "shaping"},
     {"store", "smtpd"},
@@ -158,6 +158,13 @@ def test_pure_modules_import_no_io(name: str) -> None:
 def test_the_database_driver_is_only_in_store(name: str) -> None:
     roots = {target.split(".")[0] for target in imported(SOURCE / name)}
     assert room(name) == "store" or not roots & DRIVERS
+
+
+def test_the_page_tells_the_same_layers() -> None:
+    page = (SOURCE.parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    told = page.partition("Imports run one way: ")[2].partition(".\n")[0]
+    rooms = [set(one.strip(" `").split(", ")) for one in " ".join(told.split()).split("<")]
+    assert rooms == LAYERS[:-1]  # the last is what `python -m ekiden` runs
 
 
 @pytest.mark.parametrize("name", ["queue", "dkim"])

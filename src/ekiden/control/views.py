@@ -10,7 +10,7 @@ from ekiden.control.requests import (
     SuppressionView,
 )
 from ekiden.lists.suppression import Suppression
-from ekiden.queue.model import Attempt, JobFacts, State
+from ekiden.queue.model import NOT_TRIED, JobFacts, State
 from ekiden.queue.shown import AttemptRecord, DeliveryHistory
 
 
@@ -98,14 +98,8 @@ def suppression_view(one: Suppression) -> SuppressionView:
     )
 
 
-_NONE = Attempt(
-    at=0.0, seconds=0.0, source="", site="", host="", stage="", code=0, reply="", klass="",
-    rule="", outcome="",
-)  # fmt: skip
-
-
 def _attempt_view(record: AttemptRecord) -> AttemptView:
-    one = record.attempt or _NONE
+    one = record.attempt or NOT_TRIED
     return AttemptView(
         number=record.number,
         at=record.at,

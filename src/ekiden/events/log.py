@@ -29,6 +29,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 from ekiden import limits
+from ekiden.disk import sync_directory
 from ekiden.errors import UnavailableError
 from ekiden.events.model import Event
 
@@ -207,7 +208,7 @@ class EventLog:
         self._file = -1
         self._begin()
         self._day = today
-        _sync_directory(self._options.directory)
+        sync_directory(self._options.directory)
         self._prune()
 
     def _closed_name(self) -> Path:
@@ -259,11 +260,3 @@ def _last_line(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     return lines[-1] if lines else b""
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from ekiden.disk import sync_directory
 from ekiden.errors import ConfigError, UnavailableError
 
 KEY_BYTES: Final = 32
@@ -101,11 +102,7 @@ def _write(path: Path, keys: list[bytes], *, new: bool) -> None:
             building.unlink()
         else:
             building.rename(path)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(path.parent)
     except OSError as error:
         raise UnavailableError(
             f"the keys of return addresses cannot be written: {error.strerror}",

@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ekiden import limits
+from ekiden.disk import sync_tree
 from ekiden.errors import RefusedError, UnavailableError
 from ekiden.spool.answers import ERROR
 from ekiden.spool.jobspec import shown
@@ -125,12 +126,7 @@ def deposit_files(spool: Spool, name: str, files: Mapping[str, bytes], identity:
             target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             _write(os.open(target, flags, 0o644), content)
-        for folder in [building, *(one for one in building.rglob("*") if one.is_dir())]:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        sync_tree(building)
 
 
 def standing(spool: Spool, name: str) -> Standing:

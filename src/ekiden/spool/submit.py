@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from ekiden.disk import sync_directory, sync_tree
 from ekiden.errors import EkidenError, RefusedError
 from ekiden.spool.jobspec import shown
 from ekiden.spool.layout import Folder
@@ -91,12 +92,12 @@ def _submit_one(path: Path, spool: Path) -> str:
             _copy_directory(path.resolve(), building)
         else:
             _copy_file(path.resolve(), building)
-        _sync(building.parent)
+        sync_directory(building.parent)
         # Older than the rename beyond any clock's grain: intake takes it without waiting for rest.
         earlier = time.time_ns() - 10**9
         os.utime(building, ns=(earlier, earlier))
         building.rename(spool / Folder.NEW / name)
-        _sync(spool / Folder.NEW)
+        sync_directory(spool / Folder.NEW)
     except OSError as error:
         _remove(building)
         raise EkidenError(
@@ -133,8 +134,7 @@ def _copy_directory(source: Path, target: Path) -> None:
                 where=shown(str(entry), 300),
                 remedy="put the file itself into the job directory",
             )
-    for folder in [target, *(each for each in target.rglob("*") if each.is_dir())]:
-        _sync(folder)
+    sync_tree(target)
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -142,14 +142,6 @@ def _copy_file(source: Path, target: Path) -> None:
         shutil.copyfileobj(reading, writing, 1024 * 1024)
         writing.flush()
         os.fsync(writing.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:
