@@ -7,8 +7,8 @@ job files of a million recipients with five merge columns until so many are queu
 as a person would do it); the other one file of 5,000 before each round. In turn each is let go, and
 the time is taken in which its receiver gets 4,000 messages of the middle of those 5,000. Printed:
 both rates and their ratio, pair by pair; the large daemon's resident memory, now and at its peak
-since it started, intake included; and the time from starting its process until its receiver has a
-message, after an ordered end and after kill -9.
+since it started, intake included; and the time from the beginning of its process until its receiver
+has a message, after an ordered end and after kill -9, and the CPU time that it took for it.
 """
 
 import argparse
@@ -34,6 +34,7 @@ FILE = 1_000_000  # recipients in one job file
 _EDGE = SMALL // 10  # messages at each end of a round that are not looked at
 _PATIENCE = 600.0
 _PAUSE = 0.005
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Standing(Ekiden):
@@ -70,6 +71,13 @@ class Standing(Ekiden):
         )
         self.start()
 
+    def age(self) -> tuple[float, float]:
+        """Seconds since the daemon's process began, by the kernel's ticks; and of its CPU."""
+        stat = Path(f"/proc/{self.cage.pid}/stat").read_text("ascii")
+        fields = stat[stat.rindex(")") + 2 :].split()
+        user, system, began = (int(fields[at]) / _TICKS for at in (11, 12, 19))
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - began, user + system
+
     def memory(self) -> tuple[float, float]:
         """Resident memory now and at its peak, MiB."""
         status = Path(f"/proc/{self.cage.pid}/status").read_text("ascii")
@@ -103,12 +111,12 @@ def _until_still(sink: Sink) -> None:
 
 def restart(
     sender: Standing, algorithm: str, stop: Callable[[Standing], None]
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
     """Stop a daemon that delivers, start it again.
 
     Returns:
-        Seconds until its receiver has a message, and until it says that it runs: the latter is
-        what the interpreter and imports take, whatever is queued.
+        Seconds until its receiver has a message; until it says that it runs, which is what the
+        interpreter and imports take, whatever is queued; and CPU seconds until that message.
     """
     sink = sender.bench.sink
     before = sink.count
@@ -116,14 +124,14 @@ def restart(
     wait_for(lambda: sink.count > before + _EDGE, seconds=60, what="delivery", pause=_PAUSE)
     stop(sender)
     _until_still(sink)
-    before, began = sink.count, time.perf_counter()
+    before = sink.count
     sender.again(algorithm)
-    runs = time.perf_counter() - began
+    runs, _ = sender.age()
     wait_for(lambda: sink.count > before, seconds=60, what="a message", pause=0.001)
-    took = time.perf_counter() - began
+    took, cpu = sender.age()
     sender.hold()
     _until_still(sink)
-    return took, min(runs, took)
+    return took, min(runs, took), cpu
 
 
 def _orderly(sender: Standing) -> None:
@@ -184,7 +192,9 @@ def measure(large: Standing, small: Standing, number: int, rounds: int, kinds: l
         print(f"{'resident now, peak':34}" + "{:.0f} MiB, {:.0f} MiB".format(*large.memory()))
     for what, stop in (("an ordered end", _orderly), ("kill -9", _kill)):
         took = [restart(large, kinds[-1], stop) for _ in range(3)]
-        each = ", ".join(f"{first:.2f} s ({runs:.2f} until it runs)" for first, runs in took)
+        each = ", ".join(
+            f"{first:.2f} s ({runs:.2f} until it runs; CPU {cpu:.2f})" for first, runs, cpu in took
+        )
         print(f"{f'restart to first send, {what}':44}{each}")
     print(f"{'resident now, peak':34}" + "{:.0f} MiB, {:.0f} MiB".format(*large.memory()))
 
