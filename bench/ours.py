@@ -17,6 +17,13 @@ from ekiden.dkim.keys import Algorithm, generate, save_key
 _STATEMENT = "SELECT coalesce(sum(delivered), 0), coalesce(sum(ready), 0) FROM job"
 
 
+def environment() -> dict[str, str]:
+    """Return a daemon's environment: as that of an installation it finds its modules compiled."""
+    given = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    given.pop("PYTHONDONTWRITEBYTECODE", None)
+    return given
+
+
 class Ekiden(Sender):
     """See the module.
 
@@ -75,7 +82,7 @@ class Ekiden(Sender):
         self.cage = Cage(
             [*self.launcher, "--config", str(config)],
             root / "ekiden.log",
-            {**os.environ, "PYTHONUNBUFFERED": "1"},
+            environment(),
         )
         wait_for(self._runs, seconds=30, what="Ekiden's start")
         self._reader = sqlite3.connect(f"file:{root / 'ekiden.db'}?mode=ro", uri=True)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from ekiden.cli.bare import load_log
 from ekiden.cli.options import load_config
 from ekiden.config import Config
 from ekiden.control.client import Client
@@ -70,6 +71,8 @@ async def access(config: Config, *, create: bool = False) -> AsyncIterator[Acces
             continue
         try:
             from ekiden import settings  # noqa: PLC0415 - see above
+
+            load_log()
             from ekiden.control.service import Control  # noqa: PLC0415
 
             yield Control.over(

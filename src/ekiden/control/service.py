@@ -8,7 +8,7 @@ named transition of the queue, after which the engine is told what changed.
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache, partial
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from ekiden.config.pattern import normal, wrong_pattern
 from ekiden.control import requests
@@ -27,7 +27,6 @@ from ekiden.control.tokens import ApiTokens
 from ekiden.control.views import delivery_view, suppression_view
 from ekiden.control.waiting import why
 from ekiden.errors import NotFoundError, RefusedError, UnavailableError
-from ekiden.inbound.intake import Intake as ReturnedMail
 from ekiden.lists.suppression import Reason, Suppression, Suppressions
 from ekiden.message.addresses import AddressError, parse_address
 from ekiden.queue.model import JobFacts
@@ -35,6 +34,9 @@ from ekiden.queue.queue import Queue
 from ekiden.store.database import Database
 from ekiden.templates.library import Library
 from ekiden.text import printable
+
+if TYPE_CHECKING:  # it reads returned mail, and is loaded by who hands one in
+    from ekiden.inbound.intake import Intake as ReturnedMail
 
 ROWS_MOST: Final = 10_000  # of one answer; it is one line on the wire
 PAGE: Final = 2000  # of a listing
@@ -107,7 +109,7 @@ class Control:
         *,
         live: Live | None = None,
         clock: Callable[[], float] = time.time,
-        returned: Callable[[], ReturnedMail] | None = None,
+        returned: "Callable[[], ReturnedMail] | None" = None,
         lists: ListAnswers | None = None,
         templates: TemplateAnswers | None = None,
         pacing: PacingAnswers | None = None,
@@ -160,7 +162,7 @@ class Control:
         database: Database,
         *,
         live: Live | None = None,
-        returned: Callable[[Queue], ReturnedMail] | None = None,
+        returned: "Callable[[Queue], ReturnedMail] | None" = None,
         confirming: Confirming | None = None,
         pacing: PacingFacts | None = None,
     ) -> "Control":

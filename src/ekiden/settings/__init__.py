@@ -27,11 +27,18 @@ if TYPE_CHECKING:
         listener,
         provider_of,
         returned_mail,
-        unsubscribe_address,
     )
     from ekiden.settings.signing import identifiers, keys, return_keys, signers, tokens
     from ekiden.settings.storage import database, intake, queue, spool_owners
-    from ekiden.settings.web import admin, admin_server, confirming, links, public_server, site
+    from ekiden.settings.web import (
+        admin,
+        admin_server,
+        confirming,
+        links,
+        public_server,
+        site,
+        unsubscribe_address,
+    )
 
 __all__ = [
     "SETTABLE_REASONS",
@@ -96,11 +103,18 @@ _PLACES: Final = {
         "listener",
         "provider_of",
         "returned_mail",
-        "unsubscribe_address",
     ),
     "signing": ("identifiers", "keys", "return_keys", "signers", "tokens"),
     "storage": ("database", "intake", "queue", "spool_owners"),
-    "web": ("admin", "admin_server", "confirming", "links", "public_server", "site"),
+    "web": (
+        "admin",
+        "admin_server",
+        "confirming",
+        "links",
+        "public_server",
+        "site",
+        "unsubscribe_address",
+    ),
 }
 
 

@@ -73,11 +73,3 @@ def imap(config: Config) -> ImapOptions | None:
         done=one.done,
         interval=one.interval,
     )
-
-
-def unsubscribe_address(config: Config) -> str:
-    """Return the address that takes mail to leave by; "" if none can be received."""
-    inbound = config.inbound
-    if not inbound.listen or not inbound.return_domain:
-        return ""
-    return f"unsubscribe@{inbound.return_domain}"

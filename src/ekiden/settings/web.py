@@ -6,7 +6,6 @@ from ekiden.control.list_service import Confirming
 from ekiden.engine.links import LinkMaker, LinkOptions, TrackingOptions
 from ekiden.message.tokens import Tokens
 from ekiden.settings.egress import hostname
-from ekiden.settings.returned import unsubscribe_address
 from ekiden.settings.signing import tokens
 from ekiden.web.options import AdminOptions, Brand, ServerOptions, SignupOptions, SiteOptions
 
@@ -33,6 +32,14 @@ def links(config: Config, signed: Tokens | None = None) -> LinkMaker | None:
             tracking=TrackingOptions(tracking.opens, tracking.clicks, tracking.privacy == "totals"),
         ),
     )
+
+
+def unsubscribe_address(config: Config) -> str:
+    """Return the address that takes mail to leave by; "" if none can be received."""
+    inbound = config.inbound
+    if not inbound.listen or not inbound.return_domain:
+        return ""
+    return f"unsubscribe@{inbound.return_domain}"
 
 
 def site(config: Config) -> SiteOptions:
