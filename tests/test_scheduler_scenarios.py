@@ -199,6 +199,39 @@ def test_siblings_share_a_pace() -> None:
         world.scheduler.job_gone(number)
 
 
+@pytest.mark.parametrize("pace", [Pace(10, 5.0), Pace(1, 0.5)])
+@pytest.mark.parametrize("sessions", [1, None])
+def test_siblings_at_two_sites_of_a_provider_get_as_much_of_a_pace(
+    pace: Pace, sessions: int | None
+) -> None:
+    """Who has a session open took every round before the other had one: 600 to 0."""
+    world = World(
+        SchedulerOptions(),
+        lambda name: SiteFacts(name, "big", provider_caps=Caps(sessions=sessions)),
+        lambda _: Receiver(dial=0.2, send=0.1),
+    )
+    world.add(job(1, pace=pace, siblings=1), {"a.example": 200})
+    world.add(job(2, pace=pace, head=1), {"b.example": 200})
+    world.run(60.0)
+    counts = Counter(number for _, _, number, _ in world.handed)
+    assert abs(counts[1] - counts[2]) <= pace.messages
+    assert counts.total() >= 0.6 * pace.messages * 60 / (pace.seconds + 0.1 * pace.messages)
+
+
+def test_who_waits_not_has_no_claim_on_a_pace() -> None:
+    """A sibling whose mail comes late does not get all of it until it has as much."""
+    world = World(site_of=lambda name: SiteFacts(name, "big", provider_caps=Caps(sessions=1)))
+    pace = Pace(10, 5.0)
+    world.add(job(1, pace=pace, siblings=1), {"a.example": 200})
+    world.add(job(2, pace=pace, head=1), {})
+    world.run(40.0)
+    before = len(world.handed)
+    world.add(job(2, pace=pace, head=1), {"b.example": 200})
+    world.run(60.0)
+    counts = Counter(number for _, _, number, _ in world.handed[before:])
+    assert abs(counts[1] - counts[2]) <= 2 * pace.messages
+
+
 def test_a_pace_is_kept() -> None:
     world = World(MANY)
     world.add(job(1, pace=Pace(10, 60.0)), {f"d{n}.example": 5 for n in range(10)})

@@ -151,6 +151,7 @@ def _refund(state: State, held: tuple[Lane, Session | None, float], now: float) 
     pace = lane.job.facts.pace
     if pace is not None and lane.job.round.sent > 0:
         lane.job.round.sent -= 1
+        lane.job.paced -= 1
     if session.work.site.waiters:
         state.set_timer(session.work.site, now)
 

@@ -62,6 +62,9 @@ class Destination(Scope):
         self.stuck: list[Lane] = []  # lanes waiting for this destination's own caps
 
 
+BEHIND: Final = 2.0  # seconds in which a sibling that is behind may open a session
+
+
 class Round:
     """How far a job is in its pace (at most N, then wait T); its siblings share it."""
 
@@ -81,6 +84,7 @@ class Job:
         "facts",
         "from_at",
         "lanes",
+        "paced",
         "rank",
         "round",
         "stuck",
@@ -92,6 +96,7 @@ class Job:
         self.rank = 0 if facts.priority == 0 else 1
         self.lanes: dict[int, Lane] = {}
         self.stuck: list[Share] = []  # shares waiting for this job's time
+        self.paced = 0  # handed out at its pace, as against its siblings
         self.join(Round())
         self.from_at = facts.send_at  # not before; the later of send_at and the pace
         self.delay = 0.0  # seconds by which a scheduled start is put off
@@ -109,6 +114,7 @@ class Job:
     def join(self, shared: Round) -> None:
         """Share a pace with the jobs of a round."""
         self.round = shared
+        self.paced = min((one.paced for one in shared.jobs), default=0)
         shared.jobs.append(self)
 
     @property
@@ -121,17 +127,33 @@ class Job:
         return self.facts.state is JobState.OPEN
 
     def spend(self, now: float) -> None:
-        """Count one handed out against the pace: at most N, then wait T."""
+        """Count one handed out against the pace: at most N, then wait T.
+
+        Who is a round ahead of a sibling that waits comes a moment later than that one: it has
+        sessions open, and would take every round before the other has one.
+        """
         pace = self.facts.pace
         if pace is None:
             return
         shared = self.round
+        self.paced += 1
         shared.sent += 1
         if shared.sent >= pace.messages:
             shared.sent = 0
             shared.until = now + pace.seconds
             for job in shared.jobs:
-                job.from_at = max(job.begins_at, shared.until)
+                later = min(BEHIND, pace.seconds) if job.ahead(pace.messages) else 0.0
+                job.from_at = max(job.begins_at, shared.until + later)
+
+    def ahead(self, messages: int) -> bool:
+        """Whether it has had so many more than a sibling that waits; who waits not has no claim."""
+        found = False
+        for one in self.round.jobs:
+            if not one.lanes:
+                one.paced = max(one.paced, self.paced - messages)
+            elif self.paced - one.paced >= messages:
+                found = True
+        return found
 
 
 class Lane:
