@@ -1,5 +1,6 @@
 """The dashboard: who sees it, what its buttons do and for whom, and whose scripts run: ours."""
 
+import json
 import re
 from pathlib import Path
 
@@ -108,7 +109,19 @@ async def test_the_overview(tmp_path: Path) -> None:
                 why="20 sessions are open",
             )
         ]
+        learned = {"window": [3, -1, 0, 2.0], "speed": [0.5, 0.5, 0, 1], "length": [20, 0, 1]}
+        await there.queue.remember(
+            Kind.PATH,
+            {
+                f"a1 to {EVIL}": json.dumps(learned),
+                "a1 to mx": json.dumps({"window": [2, -1, 0, 2]}),
+            },
+            NOW,
+        )
         page = await there.client.get("/")
+        assert "20 · the receiver said so" in page.text
+        assert "<td>30 per minute</td>" in page.text
+        assert '<th scope="row">mx</th>' not in page.text, "nothing was found there"
         for said in ("81,234", "512,000", "20 sessions are open", "*.example.org", "source:a1"):
             assert said in page.text
         assert page.text.count("<script") == 1  # our own file

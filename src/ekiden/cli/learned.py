@@ -15,12 +15,12 @@ def because(one: "LearnedView") -> str:
 
 
 def facts_of(learned: "Sequence[LearnedView]") -> dict[str, str | int]:
-    """Return the limits that were found, by path; the first few, and how many more there are."""
-    found = {f"found at {one.site} from {one.source}": _limits(one) for one in learned}
-    limits = [(name, words) for name, words in found.items() if words]
-    facts: dict[str, str | int] = dict(limits[:SHOWN])
-    if len(limits) > SHOWN:
-        facts["found elsewhere"] = f"{len(limits) - SHOWN:,} more (ekiden config explain)"
+    """Return the limits that were found, by path; of many the first few."""
+    facts: dict[str, str | int] = {
+        f"found at {one.site} from {one.source}": _limits(one) for one in learned[:SHOWN]
+    }
+    if len(learned) > SHOWN:
+        facts["found elsewhere"] = "more: ekiden config explain DESTINATION"
     return facts
 
 

@@ -27,7 +27,7 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(view)
     else:
-        learned = ask(config, ShowLearned(""))
+        learned = ask(config, ShowLearned(found=True))
         print_facts(_facts(view) | facts_of(learned))
 
 

@@ -124,12 +124,14 @@ class LearnedView(msgspec.Struct, frozen=True):
 class ShowLearned(Question[list[LearnedView]], frozen=True):
     """What was learned by sending to a site, by source; of every site when none is named.
 
-    As it was written down last: a daemon does that every minute.
+    As it was written down last: a daemon does that every minute. With `found` only where a rate or
+    a length of sessions was found, the latest first, two hundred at most.
     """
 
     method: ClassVar[str] = "learned"
 
     site: str = ""
+    found: bool = False
 
 
 PACING_REQUESTS: dict[str, type[Any]] = {

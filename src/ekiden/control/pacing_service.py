@@ -7,7 +7,7 @@ moved by the same rules, and written back.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -31,6 +31,8 @@ from ekiden.shaping.speed import Speed, SpeedOptions
 from ekiden.shaping.warmup import RampState, RampView
 from ekiden.shaping.window import Window, WindowOptions
 from ekiden.text import printable
+
+FOUND_MOST: Final = 200  # paths with a limit that was found, in one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +132,13 @@ class PacingAnswers:
         return ramps
 
     async def _show_learned(self, request: asked.ShowLearned) -> list[LearnedView]:
-        kept = await self._queue.remembered(Kind.PATH)
         decoder = msgspec.json.Decoder(Learned)
         found = []
-        for name, text in sorted(kept.items()):
+        if request.found:
+            kept = list((await self._queue.found_limits(FOUND_MOST)).items())
+        else:
+            kept = sorted((await self._queue.remembered(Kind.PATH)).items())
+        for name, text in kept:
             source, _, site = name.partition(" to ")
             if request.site in ("", site):
                 found.append(_learned_view(source, site, decoder.decode(text)))

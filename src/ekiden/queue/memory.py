@@ -71,6 +71,11 @@ class Memory(Part):
         rows = await self._db.read(sql("memory"), (kind,))
         return {str(name): str(state) for name, state in rows}
 
+    async def found_limits(self, most: int) -> dict[str, str]:
+        """Return what was learned of paths that have found a rate or a length, the latest first."""
+        rows = await self._db.read(sql("found_limits"), (Kind.PATH, most))
+        return {str(name): str(state) for name, state in rows}
+
     async def verdict(self, job_id: int) -> dict[str, Any] | None:
         """Return what was foreseen of a job with a deadline when it came in; None if nothing."""
         rows = await self._db.read(sql("memory_of"), (Kind.FORECAST, str(job_id)))

@@ -12,6 +12,13 @@ DELETE FROM engine_memory WHERE kind = ?1 AND name IN (SELECT value FROM json_ea
 -- name: memory
 SELECT name, state FROM engine_memory WHERE kind = ?1;
 
+-- name: found_limits
+-- Paths that have found a rate or a length of sessions, the latest first; of what `Learned` has.
+SELECT name, state FROM engine_memory
+WHERE kind = ?1
+  AND (json_array_length(state, '$.speed') > 0 OR json_array_length(state, '$.length') > 0)
+ORDER BY at DESC, name LIMIT ?2;
+
 -- name: count_road
 -- What came back later from a source's mail to a provider: [bounces, complaints], ever growing.
 INSERT INTO engine_memory (kind, name, state, at) VALUES (?1, ?2, json_array(?3, ?4), ?5)

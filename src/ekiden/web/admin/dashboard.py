@@ -24,6 +24,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ekiden.control import insight_requests as insight
+from ekiden.control import pacing_requests as pacing
 from ekiden.control import reaction_requests as reactions
 from ekiden.control import requests as basic
 from ekiden.control.server import Answers
@@ -40,6 +41,7 @@ from ekiden.web.admin.shown import (
     meaning,
     moment,
     percent,
+    rate_of,
     remedy_key,
     segments,
 )
@@ -93,6 +95,7 @@ class Dashboard:
             "moment": moment,
             "percent": percent,
             "segments": segments,
+            "rate": rate_of,
             "remedy_key": remedy_key,
             "told": told,
             "where": where,
@@ -128,6 +131,7 @@ class Dashboard:
                 "status": await ask(basic.Status()),
                 "jobs": [job_shown(one, now) for one in jobs],
                 "providers": await ask(insight.Providers()),
+                "found": (await ask(pacing.ShowLearned(found=True)))[:_ROWS],
                 "reputation": await ask(basic.Reputations(limit=_JOBS)),
                 "suspensions": await ask(basic.Suspensions()),
                 "measures": (await ask(reactions.ShowReactions()))[:_ROWS],

@@ -131,6 +131,15 @@ def length_of(seconds: float | None, words: Mapping[str, str]) -> str:
     return words["seconds"].format(n=max(1, round(seconds)))
 
 
+def rate_of(rate: float | None, words: Mapping[str, str]) -> str:
+    """Return messages per second as people say it; a dash if none was found."""
+    if rate is None:
+        return "–"
+    if rate < 1.0:
+        return words["per_minute"].format(rate=f"{rate * 60:.3g}")
+    return words["per_second"].format(rate=f"{rate:.3g}")
+
+
 def moment(at: float | None) -> str:
     """Return a time in UTC, to the minute; a dash for never (also as 0)."""
     return "–" if not at else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
