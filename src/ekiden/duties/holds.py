@@ -51,6 +51,7 @@ class Holds:
         self._now = now
         self._sources = sources
         self._stopped = stopped
+        self._followed: set[str] = set()  # the patterns that the scheduler was told
         self._suspensions_due = asyncio.Event()
         self._all_due = asyncio.Event()
 
@@ -58,6 +59,7 @@ class Holds:
         """Suspend again what was suspended when the last run ended."""
         for one in await self._queue.suspensions():
             self._suspend(one.pattern, one.until, one.reason)
+            self._followed.add(one.pattern)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -105,27 +107,33 @@ class Holds:
 
     async def _watch_suspensions(self) -> None:
         """Keep the scheduler's suspensions those of the queue, and lift those that have run out."""
-        known: set[str] = {one.pattern for one in await self._queue.suspensions()}
         while True:
             self._suspensions_due.clear()
-            await self._queue.lift_lapsed(self._now())
-            current = {one.pattern: one for one in await self._queue.suspensions()}
-            for pattern in known - current.keys():
-                self._scheduler.unsuspend(pattern, self._now())
-                # Until then the scheduler put lanes aside again that the queue had given back.
-                await self._dispatcher.parked()
-                await self._queue.look_again(pattern)
-            for pattern in current.keys() - known:
-                one = current[pattern]
-                self._suspend(pattern, one.until, one.reason)
-            known = set(current)
+            every = _SUSPENSIONS_EVERY
+            try:
+                await self._follow()
+            except UnavailableError:
+                every = _REFUSED_EVERY
             self._dispatcher.look()
             self._dispatcher.poke()
             try:
-                async with asyncio.timeout(_SUSPENSIONS_EVERY):
+                async with asyncio.timeout(every):
                     await self._suspensions_due.wait()
             except TimeoutError:
                 continue
+
+    async def _follow(self) -> None:
+        await self._queue.lift_lapsed(self._now())
+        current = {one.pattern: one for one in await self._queue.suspensions()}
+        for pattern in self._followed - current.keys():
+            self._scheduler.unsuspend(pattern, self._now())
+            # Until then the scheduler put lanes aside again that the queue had given back.
+            await self._dispatcher.parked()
+            await self._queue.look_again(pattern)
+        for pattern in current.keys() - self._followed:
+            one = current[pattern]
+            self._suspend(pattern, one.until, one.reason)
+        self._followed = set(current)
 
     async def _look_again(self) -> None:
         while True:
