@@ -31,11 +31,9 @@ def relaxed_header(name: bytes, value: bytes) -> bytes:
 
 def relaxed_value(value: bytes) -> bytes:
     """Return a field's value in relaxed form: unfolded, white space single, none at the ends."""
-    if _CRLF in value or b"\t" in value:
-        value = value.replace(_CRLF, b"").replace(b"\t", b" ")
-    while b"  " in value:
-        value = value.replace(b"  ", b" ")
-    return value.strip(b" ")
+    # `replace` gives back its own object where there is nothing to replace. To ask by `in` first
+    # costs three times as much: it makes, and drops, a TypeError of bytes that are no number.
+    return _single_spaces(value.replace(_CRLF, b"").replace(b"\t", b" ")).strip(b" ")
 
 
 def relaxed_lines(block: bytes) -> bytes:
@@ -44,13 +42,13 @@ def relaxed_lines(block: bytes) -> bytes:
     Runs of white space become one space and white space at a line's end goes away; empty lines
     stay, also at the end: only the end of the whole body treats them otherwise.
     """
-    if b"\t" in block:
-        block = block.replace(b"\t", b" ")
-    while b"  " in block:
-        block = block.replace(b"  ", b" ")
-    if b" \r\n" in block:
-        block = block.replace(b" \r\n", _CRLF)
-    return block
+    return _single_spaces(block.replace(b"\t", b" ")).replace(b" \r\n", _CRLF)
+
+
+def _single_spaces(text: bytes) -> bytes:
+    while (shorter := text.replace(b"  ", b" ")) != text:
+        text = shorter
+    return text
 
 
 def end_of_body(lines: bytes) -> bytes:
