@@ -3,6 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ekiden.dkim.canonical import relaxed_lines
 from ekiden.message.body import Varying
 from ekiden.message.filters import Budget
 from ekiden.message.mime import Transfer, quoted_printable
@@ -18,12 +19,15 @@ from ekiden.message.mime import Transfer, quoted_printable
 @example("a ")
 @example("")
 @example("=3D")
+@example(" two  spaces")
 def test_a_line_is_what_the_encoder_makes_of_it(line: str) -> None:
     varying = Varying((line, "\n"), Transfer.QUOTED_PRINTABLE, "utf-8", html=False)
-    assert varying.render({}, Budget()) == quoted_printable(f"{line}\n".encode())
+    encoded = quoted_printable(f"{line}\n".encode())
+    assert varying.render({}, Budget()) == (encoded, relaxed_lines(encoded))
 
 
 @given(st.text(st.sampled_from("ab =.\né")))
 def test_several_lines_are_what_the_encoder_makes_of_them(text: str) -> None:
     varying = Varying((text, "\n"), Transfer.QUOTED_PRINTABLE, "utf-8", html=False)
-    assert varying.render({}, Budget()) == quoted_printable(f"{text}\n".encode())
+    encoded = quoted_printable(f"{text}\n".encode())
+    assert varying.render({}, Budget()) == (encoded, relaxed_lines(encoded))

@@ -7,6 +7,7 @@ work line by line, so the joined segments are byte for byte what encoding the wh
 Base64 does not work line by line: such a part is one segment.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,9 @@ from ekiden.message.templates import Dynamic, Field, Link, Template, Values
 from ekiden.message.totext import html_to_text
 
 PLAIN_LINE: Final = 73  # characters; longer ones may be broken in two
-_ENCODED_FIRST: Final = frozenset({"", "."})  # a dot is, where it stands alone
+# One line that quoted-printable leaves as it is, as most are: printable ASCII without "=", not
+# empty, no space at its end, and no dot at its start (it is encoded where it stands alone).
+_LEFT_ALONE: Final = re.compile(rf"[ -\-/-<>-~][ -<>-~]{{0,{PLAIN_LINE - 2}}}+(?<! )\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Varying:
     charset: str
     html: bool
 
-    def render(self, values: Values, budget: Budget) -> bytes:
-        """Return the lines for one recipient, encoded.
+    def render(self, values: Values, budget: Budget) -> tuple[bytes, bytes]:
+        """Return the lines for one recipient, encoded, and their relaxed form.
 
         Raises:
             RenderError: A field is missing or cannot be sent, or the budget is used up.
@@ -78,19 +81,17 @@ class Varying:
                 for piece in self.pieces
             ]
         )
-        line = text[:-1]
         if (
-            len(line) < PLAIN_LINE
-            and line.isprintable()
-            and line.isascii()
+            self.transfer is Transfer.QUOTED_PRINTABLE
             and self.charset == charsets.UTF8
-            and self.transfer is Transfer.QUOTED_PRINTABLE
-            and text[-1] == "\n"
-            and "=" not in line
-            and line[:1] not in _ENCODED_FIRST
-            and line[-1:] != " "
+            and _LEFT_ALONE.fullmatch(text)
         ):
-            return line.encode("ascii") + b"\r\n"  # nothing in it is encoded: most lines
+            wire = text[:-1].encode("ascii") + b"\r\n"
+            return wire, wire if "  " not in text else relaxed_lines(wire)
+        wire = self._encoded(text, values)
+        return wire, wire if self.transfer is Transfer.BASE64 else relaxed_lines(wire)
+
+    def _encoded(self, text: str, values: Values) -> bytes:
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if "\0" in text:
@@ -204,22 +205,17 @@ class Body:
         """
         wire: list[bytes] = []
         canonical: list[bytes] = []
-        same = True
         for segment in self.segments:
             if isinstance(segment, Constant):
-                wire.append(segment.wire)
-                canonical.append(segment.canonical)
-                same = same and segment.canonical is segment.wire
-                continue
-            lines = segment.render(values, budget)
+                lines, relaxed = segment.wire, segment.canonical
+            else:
+                lines, relaxed = segment.render(values, budget)
             wire.append(lines)
-            relaxed = relaxed_lines(lines) if segment.transfer is not Transfer.BASE64 else lines
             canonical.append(relaxed)
-            same = same and relaxed is lines
         body = b"".join(wire)
         if len(body) > limits.MESSAGE_BYTES:
             raise RenderError(f"the message is larger than {limits.MESSAGE_BYTES} bytes")
-        return body, end_of_body(body if same else b"".join(canonical))
+        return body, end_of_body(body if canonical == wire else b"".join(canonical))
 
 
 def merged(segments: Iterable[Segment]) -> tuple[Segment, ...]:
