@@ -63,6 +63,22 @@ def read(data: bytes, size: int = 1 << 20) -> list[Reply]:
     return [reply for portion in portions(data, size) for reply in reader.feed(portion)]
 
 
+def test_the_same_replies_again_are_read_again_and_others_are_not_mistaken_for_them() -> None:
+    three = b"250 a\r\n250 b\r\n354 c\r\n"
+    replies = [Reply(250, "a"), Reply(250, "b"), Reply(354, "c")]
+    reader = ReplyReader()
+    for _ in range(2):
+        left = []
+        for place, reply in enumerate(reader.feed(three)):
+            assert reply == replies[place]
+            left.append(reader.pending)
+        assert left == [True, True, False]
+        assert list(reader.feed(b"250 queued\r\n")) == [Reply(250, "queued")]
+    assert list(reader.feed(b"250 a\r\n250 b\r\n554 c\r\n"))[2] == Reply(554, "c")
+    assert list(reader.feed(b"250-x\r\n")) == []
+    assert list(reader.feed(three)) == [Reply(250, "x\na"), *replies[1:]]
+
+
 @pytest.mark.parametrize(("data", "expected"), GOOD)
 @pytest.mark.parametrize("size", [1 << 20, 1, 2, 3, 7])
 def test_replies_in_any_portions(data: bytes, expected: list[Reply], size: int) -> None:

@@ -42,7 +42,16 @@ class ReplyReader:
             rules; only EHLO's is data, and its reader asks for all of it.
     """
 
-    __slots__ = ("_ahead", "_buffer", "_code", "_lines", "_size", "_text_cap", "_violation")
+    __slots__ = (
+        "_ahead",
+        "_buffer",
+        "_code",
+        "_lines",
+        "_size",
+        "_text_cap",
+        "_together",
+        "_violation",
+    )
 
     def __init__(self, text_cap: int = limits.REPLY_TEXT_KEPT) -> None:
         self._text_cap = text_cap
@@ -52,6 +61,9 @@ class ReplyReader:
         self._code = 0
         self._size = 0
         self._violation = ""
+        # The latest read of several replies: those to MAIL, RCPT and DATA are mostly the same bytes
+        # for every message of a session.
+        self._together: tuple[bytes, list[Reply]] = (b"", [])
 
     @property
     def pending(self) -> bool:
@@ -76,19 +88,21 @@ class ReplyReader:
 
     def _whole(self, data: bytes) -> list[Reply] | None:
         """Read what most reads are, whole replies of one line each; None for anything else."""
+        if data == self._together[0]:
+            return self._together[1]
         if not data.endswith(b"\r\n"):
             return None
+        lines = data[:-2].split(b"\r\n")
+        if data.count(b"\n") != len(lines):  # a bare LF ends a line, too
+            return None
         replies = []
-        for line in data[:-2].split(b"\r\n"):
+        for line in lines:
             code = _CODES.get(line[:3])
-            if (
-                code is None
-                or line[3:4] != b" "
-                or b"\n" in line
-                or len(line) >= limits.REPLY_LINE_BYTES
-            ):
+            if code is None or line[3:4] != b" " or len(line) >= limits.REPLY_LINE_BYTES:
                 return None
             replies.append(Reply(code, self._text(line[4:])))
+        if len(replies) > 1:
+            self._together = (data, replies)
         return replies
 
     def _one_by_one(self, replies: Sequence[Reply]) -> Iterator[Reply]:
