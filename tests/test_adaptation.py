@@ -25,7 +25,7 @@ NOBODY = [case for case in map(random_case, range(1, 60, 4)) if case.limit <= 4.
 
 @pytest.mark.parametrize("case", CHEAP, ids=lambda case: case.name)
 def test_a_hidden_limit_is_found_and_kept_to(case: Case) -> None:
-    found = measure(case, 1.5)
+    found = measure(case, 1.25)
     assert found.used >= IN_STEADY_STATE
     assert found.refused < REFUSED
 

@@ -36,7 +36,7 @@ def _distinct() -> list[Words]:
 DISTINCT = _distinct()
 ASK_LESS = [words for words in DISTINCT if not words.rests or words.resets]
 RATED = [words for words in DISTINCT if of_profile(words.name).rate]
-FOLLOWED = [words for words in WORDS if words.name in {"icloud", "netease", "jcom"}]
+FOLLOWED = [words for words in WORDS if words.name in {"icloud", "jcom"}]
 REST = [words for words in DISTINCT if words not in ASK_LESS]
 
 

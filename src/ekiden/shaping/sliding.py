@@ -25,10 +25,11 @@ _EXACT: Final = 1e-9  # seconds: of floats that are UNIX times
 class Sliding:
     """The starts of the last second or so, and those to come that are booked."""
 
-    __slots__ = ("_at", "_since", "_starts")
+    __slots__ = ("_at", "_known", "_since", "_starts")
 
     def __init__(self) -> None:
         self._at = NEVER
+        self._known = 0.0  # the interval for which that holds until something is counted, or 0
         self._since = NEVER  # nothing may start before
         self._starts: list[float] = []  # in order
 
@@ -40,21 +41,26 @@ class Sliding:
     def next(self, now: float, interval: float) -> float:
         """Return when the next may start after the latest before `now`; it may have passed."""
         starts = self._starts
+        if interval == self._known and starts[-1] <= now:
+            return self._at
         past = bisect_right(starts, now)
         if past > 2 * _many(interval) + 2:
             del starts[: past - _many(interval) - 1]
             past = bisect_right(starts, now)
         self._at = self._free(starts[past - 1] if past else NEVER, interval)
-        return self._at if self._at > now or past == len(starts) else self._free(now, interval)
+        alone = past == len(starts)  # nothing is booked ahead
+        self._known = interval if alone and past else 0.0
+        return self._at if alone or self._at > now else self._free(now, interval)
 
     def step(self, now: float, interval: float) -> None:
         """Count one that starts now, as if at its place where that is a little later."""
-        insort(self._starts, max(now, self.next(now, interval)))
+        self.take(max(now, self.next(now, interval)))
         self.next(now, interval)
 
     def take(self, at: float) -> None:
         """Count one that will start at a time to come."""
         insort(self._starts, at)
+        self._known = 0.0
 
     def free(self, now: float, ahead: float, interval: float, *, alone: bool = False) -> float:
         """Return the first time with room for one more, `ahead` seconds from now or later.
@@ -77,6 +83,7 @@ class Sliding:
         """Let nothing start before `at`."""
         self._since = max(self._since, at)
         self._at = max(self._at, at)
+        self._known = 0.0
 
     def _free(self, at: float, interval: float) -> float:
         """Return the first time from `at` on that has room, whatever is booked behind it."""
@@ -86,19 +93,26 @@ class Sliding:
         while True:
             place = bisect_right(starts, at)
             room = at
-            if place:
-                room = max(room, starts[place - 1] + close)
-            if place >= many:
-                room = max(room, starts[place - many] + span)
-            if place < len(starts) and starts[place] < room + close - _EXACT:
-                room = max(room, starts[place] + close)
-            # A span that begins before it and ends with one that is booked for later is full.
-            for first in range(max(0, place - many + 1), min(place, len(starts) - many + 1)):
-                if starts[first + many - 1] - starts[first] < span - _EXACT:
-                    room = max(room, starts[first] + span)
+            if place and starts[place - 1] + close > room:
+                room = starts[place - 1] + close
+            if place >= many and starts[place - many] + span > room:
+                room = starts[place - many] + span
+            if place < len(starts):
+                room = self._behind(place, room, span, close, many)
             if room <= at + _EXACT:
                 return at
             at = room
+
+    def _behind(self, place: int, room: float, span: float, close: float, many: int) -> float:
+        """Return what those leave of a time at a place that are booked for later."""
+        starts = self._starts
+        if starts[place] < room + close - _EXACT:
+            room = max(room, starts[place] + close)
+        # A span that begins before it and ends with one of them is full.
+        for first in range(max(0, place - many + 1), min(place, len(starts) - many + 1)):
+            if starts[first + many - 1] - starts[first] < span - _EXACT:
+                room = max(room, starts[first] + span)
+        return room
 
 
 def _many(interval: float) -> int:
