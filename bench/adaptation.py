@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from adaptation_cases import (
     CASES,
     QUOTAS,
+    SMALL_QUOTAS,
     Figures,
     by_the_hour,
     full_speed_after,
@@ -58,9 +59,12 @@ def main() -> None:
 
 def _quotas(hours: int) -> None:
     """Print what is used and refused of hourly quotas in each hour."""
-    for case in QUOTAS:
-        each = (f"{one.used:>7.1%} {one.refused:>6.2%}" for one in by_the_hour(case, hours))
-        print(f"{case.name:<28}" + "  ".join(each), flush=True)
+    for case in (*QUOTAS, *SMALL_QUOTAS):
+        found = by_the_hour(case, hours)
+        each = (f"{one.used:>7.1%} {one.refused:>6.2%}" for one in found)
+        tried = sum(one.used / (1 - one.refused) for one in found)
+        refused = 1 - sum(one.used for one in found) / tried
+        print(f"{case.name:<28}" + "  ".join(each) + f"  all {refused:.2%}", flush=True)
 
 
 def _random(seeds: range, hours: float) -> None:

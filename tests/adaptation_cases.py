@@ -55,6 +55,13 @@ QUOTAS = (
 )
 
 
+SMALL_QUOTAS = (
+    Case("500 an hour", 500 / 3_600, _rate(500, 3_600.0)),
+    Case("200 an hour by the clock", 200 / 3_600, _rate(200, 3_600.0, fixed=True)),
+    Case("200 an hour", 200 / 3_600, _rate(200, 3_600.0)),
+)
+
+
 def random_case(seed: int) -> Case:
     """Return a receiver that nobody has thought of: every limit drawn from `seed`."""
     draw = random.Random(seed)

@@ -8,6 +8,7 @@ import pytest
 from adaptation_cases import (
     CASES,
     QUOTAS,
+    SMALL_QUOTAS,
     Case,
     by_the_hour,
     full_speed_after,
@@ -49,6 +50,18 @@ def test_an_hourly_quota_is_used_in_every_hour(case: Case) -> None:
     for hour in by_the_hour(case, 5):
         assert hour.used >= 0.95
         assert hour.refused < REFUSED
+
+
+@pytest.mark.parametrize("case", SMALL_QUOTAS[:2], ids=lambda case: case.name)
+def test_a_small_quota_is_not_asked_more_often_than_it_pays_for(case: Case) -> None:
+    """Each refusal is half a percent of two hundred: the first hour has more, all of them not."""
+    hours = by_the_hour(case, 5)
+    taken = [hour.used * case.limit * 3_600 for hour in hours]
+    refused = [
+        one * hour.refused / (1 - hour.refused) for one, hour in zip(taken, hours, strict=True)
+    ]
+    assert sum(refused) < REFUSED * (sum(taken) + sum(refused))
+    assert sum(hour.used for hour in hours) >= 3.5
 
 
 @pytest.mark.parametrize("case", CHEAP[:2], ids=lambda case: case.name)
