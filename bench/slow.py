@@ -138,7 +138,7 @@ def _lag(seen: dict[str, Any]) -> dict[str, object]:
 
 
 def _open(app: App) -> int:
-    return app.delivery.scheduler.snapshot(app.base.now()).sessions
+    return app.delivery.scheduler.snapshot().sessions
 
 
 async def _until_open(app: App, sessions: int, *, limit: float) -> int:

@@ -37,7 +37,7 @@ from ekiden.web.admin.site import AdminSite
 from ekiden.web.options import AdminOptions
 
 NOW = 1_800_000_000.0
-EMPTY = Snapshot(0, 0, 0, 0, 0, 0, ())
+EMPTY = Snapshot(0, 0, 0, 0, 0, 0, 0, {})
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Engine:
     def why(self, destination: str) -> str:
         return f"{destination} takes 20 an hour"
 
-    def providers(self) -> list[ProviderView]:
+    async def providers(self) -> list[ProviderView]:
         return self.shown
 
     async def save_learned(self) -> None:

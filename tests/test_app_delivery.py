@@ -197,7 +197,7 @@ async def test_pause_resume_and_cancel(tmp_path: Path) -> None:
     async with stage.receivers(), stage.dns(), daemon(stage) as app:
         await until((tmp_path / "s/spool/done/slow").exists)
         job = await app.queue.job("slow")
-        await until(lambda: app.delivery.scheduler.snapshot(app.base.now()).sessions > 0)
+        await until(lambda: app.delivery.scheduler.snapshot().sessions > 0)
         app.live.job_changed(await app.queue.pause_job(job.id))
         await until(lambda: quiet(app, job.id))
         paused = (await app.queue.job(job.id)).counts

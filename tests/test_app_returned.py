@@ -113,7 +113,7 @@ async def test_a_job_whose_addresses_are_bought_is_stopped_and_resumed(tmp_path:
 
         await until(paused)
         assert f"job:{job.id}" in app.duties.standings.stopped
-        await until(lambda: app.delivery.scheduler.snapshot(app.base.now()).in_hand == 0)
+        await until(lambda: app.delivery.scheduler.snapshot().in_hand == 0)
         assert (await app.queue.job(job.id)).pending > 0
         control = Control(app.queue, app.base.suppressions, live=app.live, clock=app.base.now)
         await control.ask(ResumeScope(scope=f"job:{job.id}"))

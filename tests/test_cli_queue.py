@@ -46,7 +46,7 @@ class Engine:
     def why(self, destination: str) -> str:
         return f"no session to {destination} is free"
 
-    def providers(self) -> list[ProviderView]:
+    async def providers(self) -> list[ProviderView]:
         return []
 
     async def save_learned(self) -> None:

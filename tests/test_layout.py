@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "ekiden"
 # A module may import from its own layer's left neighbours only: lower index, or the same room.
 LAYERS: list[set[str]] = [
     {"errors", "limits"},
-    {"text", "networks", "localtime", "disk"},
+    {"text", "networks", "localtime", "disk", "slices"},
     {"config", "smtp", "dkim"},  # message asks dkim for the canonical form of constant parts
     {"message", "bounce", "shaping"},
     {"store", "smtpd"},

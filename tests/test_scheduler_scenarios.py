@@ -94,7 +94,7 @@ def test_one_lane_from_offer_to_park() -> None:
     assert waiting == Idle(START + 3.0, "kept open for more")
     assert scheduler.take(session.session_id, START + 3.0) == Finish("nothing left")
     scheduler.session_closed(session.session_id, START + 3.1)
-    assert scheduler.snapshot(START).sessions == 0
+    assert scheduler.snapshot().sessions == 0
 
 
 def test_what_was_returned_is_handed_out_again() -> None:
@@ -120,7 +120,7 @@ def test_a_dead_destination_is_refused_without_a_session() -> None:
     for item in refuse.items:
         scheduler.settled(0, item.id, Lesson.NONE, START)
     assert scheduler.actions(START) == [Park(1, None)]
-    assert scheduler.snapshot(START).in_hand == 0
+    assert scheduler.snapshot().in_hand == 0
 
 
 def test_a_destination_that_is_not_found_waits() -> None:

@@ -48,7 +48,7 @@ class Health:
         events = self._events
         events.metrics.log_failing(failing=bool(events.exporter.trouble))
         events.metrics.destinations_failing(events.destinations.failing())
-        return events.book.text(self._delivery.scheduler.snapshot(self._base.now()), depths)
+        return events.book.text(self._delivery.scheduler.snapshot(), depths)
 
     async def measure_lag(self) -> None:
         """Watch how late the loop is: what keeps it longest is everybody's delay."""

@@ -100,22 +100,22 @@ class Live:
 
     def engine(self) -> EngineView:
         """Return what only the running daemon knows."""
-        snapshot = self._scheduler.snapshot(self._base.now())
+        snapshot = self._scheduler.snapshot()
         return EngineView(
             pid=os.getpid(),
             version=__version__,
             started_at=self._started_at,
             sessions=snapshot.sessions,
             max_sessions=self._base.config.delivery.max_sessions,
-            destinations=sum(site.destinations for site in snapshot.sites),
+            destinations=snapshot.destinations,
             event_troubles=dict(self._events.destinations.troubles()),
             trouble=self._health.trouble(),
         )
 
-    def providers(self) -> Sequence[ProviderView]:
+    async def providers(self) -> Sequence[ProviderView]:
         """Return how mail to each provider goes."""
         now = self._base.now()
-        return self._events.book.views(self._scheduler.snapshot(now), now)
+        return await self._events.book.views(self._scheduler.sites(now), now)
 
     def why(self, destination: str) -> str:
         """Return why a destination's mail waits; "" when the scheduler has nothing of it."""

@@ -51,7 +51,9 @@ class InsightAnswers:
     """
 
     def __init__(
-        self, queue: Queue, providers: Callable[[], Sequence[asked.ProviderView]] | None
+        self,
+        queue: Queue,
+        providers: Callable[[], Awaitable[Sequence[asked.ProviderView]]] | None,
     ) -> None:
         self._queue = queue
         self._live = providers
@@ -67,7 +69,7 @@ class InsightAnswers:
         }
 
     async def _providers(self, _: asked.Providers) -> list[asked.ProviderView]:
-        return list(self._live()) if self._live else []
+        return list(await self._live()) if self._live else []
 
     async def _failures(self, one: asked.Failures) -> list[asked.FailureView]:
         job = await self._queue.job(one.job)

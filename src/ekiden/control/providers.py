@@ -1,14 +1,15 @@
 """How mail goes by provider: counted from events as they are written, shown with what waits now."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from ekiden.control.insight_requests import ProviderView
 from ekiden.control.waiting import span
-from ekiden.engine.schedule.explain import Snapshot
+from ekiden.engine.schedule.explain import SiteView, Snapshot
 from ekiden.events.metrics import Metrics
 from ekiden.events.model import Event, EventType
+from ekiden.slices import sliced
 
 OTHER: Final = "other"
 _COUNTED: Final = frozenset({EventType.DELIVERED, EventType.DEFERRED, EventType.BOUNCED})
@@ -36,16 +37,16 @@ class ProviderBook:
         if event.type in _COUNTED:
             self._counts[provider, event.type] += 1
 
-    def views(self, snapshot: Snapshot, now: float) -> list[ProviderView]:
+    async def views(self, every: Iterable[SiteView], now: float) -> list[ProviderView]:
         """Return how each provider stands, the longest queue first.
 
         Args:
-            snapshot: What the scheduler does.
-            now: The time it was taken.
+            every: What each site is doing; the loop goes on meanwhile.
+            now: The time for which they say it.
         """
         sites: dict[str, list[int]] = {}
         why: dict[str, str] = {}
-        for site in snapshot.sites:
+        async for site in sliced(every):
             name = site.provider or OTHER
             figures = sites.setdefault(name, [0, 0, 0])
             figures[0] += 1
@@ -72,9 +73,8 @@ class ProviderBook:
 
     def text(self, snapshot: Snapshot, depths: Mapping[str, int]) -> bytes:
         """Return everything that is measured, with the queue and the sessions as they are now."""
-        sessions: Counter[str] = Counter()
-        for site in snapshot.sites:
-            sessions[site.provider or OTHER] += site.sessions
-        self._metrics.sessions_open(sessions)
+        self._metrics.sessions_open(
+            {name or OTHER: number for name, number in snapshot.providers.items()}
+        )
         self._metrics.queue_depth(depths)
         return self._metrics.text()

@@ -53,7 +53,7 @@ class Live(Protocol):
         """Return in a few words why a destination's mail waits; "" when it knows nothing of it."""
         ...
 
-    def providers(self) -> Sequence[ProviderView]:
+    async def providers(self) -> Sequence[ProviderView]:
         """Return how mail to each provider goes."""
         ...
 

@@ -23,7 +23,7 @@ turn), `serving` (when a session ends or waits) and `slots` (which session to op
 docs/scheduling.md has the tour.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ekiden.engine.schedule import coarse, explain, loading, resolving, serving, slots
@@ -464,9 +464,13 @@ class Scheduler:
         """
         return explain.why(self._state, destination, now, job)
 
-    def snapshot(self, now: float) -> explain.Snapshot:
-        """Return what the scheduler is doing, for status and metrics."""
-        return explain.snapshot(self._state, now)
+    def snapshot(self) -> explain.Snapshot:
+        """Return what the scheduler is doing, for status and metrics; costs nothing."""
+        return explain.snapshot(self._state)
+
+    def sites(self, now: float) -> Iterator[explain.SiteView]:
+        """Give what each site is doing, one after the other: for thousands, take them in slices."""
+        return explain.sites(self._state, now)
 
     def learned(self) -> dict[str, Learned]:
         """Return what was learned of each path ("SOURCE to SITE"), to be kept across restarts."""

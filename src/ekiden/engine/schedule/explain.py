@@ -1,5 +1,6 @@
 """Why a destination waits, and what each site is doing: words for people. Reads, never changes."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,7 +64,18 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole, for people and metrics."""
+    """The whole, for people and metrics: what is counted anyway, so that asking costs nothing.
+
+    Args:
+        sessions: Open and being dialled.
+        sessions_idle: Of these, those that wait for work.
+        lanes: In memory.
+        waiting: Ids in memory that wait.
+        in_hand: Ids that sessions have.
+        resolving: Destinations that are being looked up.
+        destinations: In memory.
+        providers: Sessions by provider; those at sites of nobody known under "".
+    """
 
     sessions: int
     sessions_idle: int
@@ -71,11 +83,14 @@ class Snapshot:
     waiting: int
     in_hand: int
     resolving: int
-    sites: tuple[SiteView, ...]
+    destinations: int
+    providers: Mapping[str, int]
 
 
-def snapshot(state: State, now: float) -> Snapshot:
+def snapshot(state: State) -> Snapshot:
     """Return what the scheduler is doing."""
+    providers = {name: one.sessions for name, one in state.providers.items() if one.sessions}
+    unknown = len(state.sessions) - sum(providers.values())
     return Snapshot(
         sessions=len(state.sessions),
         sessions_idle=len(state.idle),
@@ -83,8 +98,14 @@ def snapshot(state: State, now: float) -> Snapshot:
         waiting=state.waiting,
         in_hand=len(state.hand),
         resolving=state.resolving,
-        sites=tuple(_site_view(site, now) for site in state.sites.values()),
+        destinations=len(state.destinations),
+        providers=providers | ({"": unknown} if unknown else {}),
     )
+
+
+def sites(state: State, now: float) -> Iterator[SiteView]:
+    """Give what each site is doing, as it is when its turn comes; there may be thousands."""
+    return (_site_view(site, now) for site in list(state.sites.values()))
 
 
 def _site_view(site: Site, now: float) -> SiteView:
