@@ -18,7 +18,7 @@ wire is concluded and waits in the settler.
 """
 
 import asyncio
-import secrets
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,13 +28,14 @@ from typing import Any, Final
 
 import structlog
 
-from ekiden.engine.batching import Batcher
+from ekiden.engine.claims import Claims
 from ekiden.engine.clock import Clock
 from ekiden.engine.composer import Composed, Composer, Unrenderable
 from ekiden.engine.conclude import Concluded, Conclusions, Journey
 from ekiden.engine.courier import Courier
 from ekiden.engine.dialler import Dialler, DialOptions
 from ekiden.engine.feeder import Feeder
+from ekiden.engine.opening import Opening
 from ekiden.engine.resolver import MxHost, Resolver, Site, Unresolved
 from ekiden.engine.schedule.facts import (
     Action,
@@ -65,7 +66,8 @@ _log = structlog.get_logger()
 FEED_INTERVAL: Final = 0.25  # seconds between looks at the timeline when nobody asks for one
 _BREATH: Final = 0.005  # seconds in which facts gather before the scheduler is asked again
 _TROUBLE_WAIT: Final = 1.0  # seconds between tries while the database refuses
-_BUDGET: Final = 64  # actions per turn of the loop: each may begin a connection
+_BUDGET: Final = 64  # actions per turn of the loop
+_LOOKS: Final = 256  # works looked at per turn: most of ten thousand may only have to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,14 @@ class Dispatcher:
         self._options = options
         self._scheduler = parts.scheduler
         self._feeder = Feeder(parts.queue, parts.scheduler, self._know)
-        self._claims = Batcher[tuple[int, ...], list[Claimed]](self._claim_batch)
+        self._claims = Claims(
+            parts.queue,
+            parts.scheduler,
+            now=self.now,
+            refused=self._refused,
+            returned=self.returned,
+        )
+        self._opening = Opening()
         self._poked = asyncio.Event()
         self._feed_now = asyncio.Event()
         self._couriers: dict[int, Courier] = {}
@@ -224,18 +233,25 @@ class Dispatcher:
             acted = 0
             if not self._in_trouble(now):
                 self._scheduler.press(pressed=self._parts.composer.behind)
-                actions = self._scheduler.actions(now, _BUDGET)
+                opens = self._opening.most
+                actions = self._scheduler.actions(now, _BUDGET, opens=opens, looks=_LOOKS)
                 acted = len(actions)
                 self._act(actions)
             if acted >= _BUDGET:
-                await asyncio.sleep(0)
+                await self._breathe(0.0)
                 continue
-            await asyncio.sleep(_BREATH)
+            await self._breathe(_BREATH)
             wait = max(0.0, min(self._scheduler.wake_at(now) - now, _TROUBLE_WAIT))
             if wait and not self._poked.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._poked.wait()
+
+    async def _breathe(self, seconds: float) -> None:
+        """Let others have the loop, and learn how busy it is."""
+        due = time.perf_counter() + seconds
+        await asyncio.sleep(seconds)
+        self._opening.woke(time.perf_counter() - due)
 
     async def _feed(self) -> None:
         while True:
@@ -382,9 +398,7 @@ class Dispatcher:
     async def _refuse(self, order: Refuse) -> None:
         """Conclude deliveries that nobody can ever take."""
         journey = Journey(began=self.now(), source="", site="", host="")
-        asked = self._claims.put(tuple(item.id for item in order.items))
-        await asyncio.wait([asked])
-        for claimed in self._leased(0, order.items, asked):
+        for claimed in await self._claims.take(order.items):
             concluded = self.conclusions.conclude(claimed, order.outcome, journey, hosts_left=False)
             self.concluded(0, concluded)
 
@@ -462,38 +476,7 @@ class Dispatcher:
         self, session_id: int, items: Sequence[Item], given: Callable[[Sequence[Claimed]], None]
     ) -> None:
         """Lease deliveries, then give them; those that may not be sent are missing."""
-        asked = self._claims.put(tuple(item.id for item in items))
-        asked.add_done_callback(lambda done: given(self._leased(session_id, items, done)))
-
-    def _leased(
-        self, session_id: int, items: Sequence[Item], done: "asyncio.Future[list[Claimed]]"
-    ) -> list[Claimed]:
-        """Return what a claim came to, and tell the scheduler what is missing."""
-        error = done.exception()
-        if error is None:
-            claimed = done.result()
-            if len(claimed) < len(items):
-                held = {delivery.id for delivery in claimed}
-                now = self.now()
-                for item in items:
-                    if item.id not in held:
-                        self._scheduler.settled(session_id, item.id, Lesson.NONE, now)
-            return claimed
-        if isinstance(error, UnavailableError):
-            self._refused(error)
-        else:
-            _log.error("a bug: a claim failed", exc_info=error)
-        self.returned(items)
-        return []
-
-    async def _claim_batch(self, requests: Sequence[tuple[int, ...]]) -> list[list[Claimed]]:
-        """Claim for many couriers in one write, and give each its own part."""
-        ids = [delivery_id for request in requests for delivery_id in request]
-        # The lease is a secret of this claim: a write that does not know it changes nothing.
-        lease = secrets.randbits(62) + 1
-        result = await self._parts.queue.claim(ids, lease, self.now())
-        by_id = {claimed.id: claimed for claimed in result.claimed}
-        return [[by_id[key] for key in request if key in by_id] for request in requests]
+        self._claims.give(session_id, items, given)
 
     async def release(self, claims: Sequence[Claimed]) -> None:
         """Give claims back untried."""

@@ -34,6 +34,7 @@ from ekiden.engine.schedule.facts import (
     Finish,
     Item,
     Learned,
+    Open,
     SchedulerOptions,
     SiteFacts,
     SourceFacts,
@@ -49,6 +50,7 @@ from ekiden.shaping.caps import Caps
 from ekiden.shaping.hours import Hours, HoursOptions
 from ekiden.shaping.window import NEVER, Lesson
 
+ENDLESS: Final = 1 << 30
 SHORT_FOR: Final = 10.0  # seconds for which slots count as short after somebody had to wait
 
 
@@ -382,17 +384,27 @@ class Scheduler:
 
     # --- Decisions --------------------------------------------------------------------------------
 
-    def actions(self, now: float, budget: int = 256) -> list[Action]:
-        """Return what to do now, at most about `budget` things; call again when it was that many.
+    def actions(
+        self, now: float, budget: int = 256, *, opens: int = ENDLESS, looks: int = ENDLESS
+    ) -> list[Action]:
+        """Return what to do now; call again at `wake_at`, which is `now` while more is to be done.
 
         Every action is said once. See `facts` for what each asks for.
+
+        Args:
+            now: UNIX seconds.
+            budget: About so many actions at most.
+            opens: So many sessions to begin at most.
+            looks: So many works to look at, and timers to fire, at most: most of ten thousand works
+                may have to wait, and come to no action.
         """
         state = self._state
-        state.fire_timers(now)
+        state.fire_timers(now, looks)
         result: list[Action] = []
         resolving.ask(state, result, budget)
         loading.ask(state, result, budget)
-        while state.line and len(result) < budget:
+        while state.line and len(result) < budget and opens > 0 and looks > 0:
+            looks -= 1
             if state.engine.open_at(now) > now:
                 state.short_until = now + SHORT_FOR
                 action = slots.make_room(state)
@@ -403,6 +415,7 @@ class Scheduler:
                 action = slots.next_session(state, now)
             if action is not None:
                 result.append(action)
+                opens -= isinstance(action, Open)
         while state.out and len(result) < budget:
             result.append(state.out.popleft())
         return result

@@ -148,9 +148,10 @@ class Lines(Places):
             heapq.heappop(timers)
         return timers[0][0] if timers else FOREVER
 
-    def fire_timers(self, now: float) -> None:
-        """Look at every gate whose time has come."""
-        while self.next_timer() <= now:
+    def fire_timers(self, now: float, most: int) -> None:
+        """Look at every gate whose time has come, so many at most."""
+        while most > 0 and self.next_timer() <= now:
+            most -= 1
             _, _, gate = heapq.heappop(self._timers)
             gate.timer = FOREVER
             match gate:
