@@ -55,6 +55,27 @@ async def test_a_requester_that_left_does_not_stop_the_others() -> None:
     assert await stayed == 2
 
 
+async def test_a_large_batch_is_answered_in_several_turns_of_the_loop() -> None:
+    async def work(requests: Sequence[int]) -> list[int]:
+        return list(requests)
+
+    batcher, woken, turns = Batcher(work), 0, []
+
+    def wake(_: object) -> None:
+        nonlocal woken
+        woken += 1
+
+    asked = [batcher.put(n) for n in range(300)]
+    for one in asked:
+        one.add_done_callback(wake)
+    while not asked[-1].done() or woken:
+        woken = 0
+        await asyncio.sleep(0)
+        turns.append(woken)
+    assert sum(turns) == 300
+    assert max(turns) <= 64
+
+
 def test_the_clock_does_not_jump() -> None:
     wall, steady = 1_000.0, 5.0
     clock = Clock(lambda: wall, lambda: steady)

@@ -10,8 +10,8 @@ went out in those seconds, never by a second 500.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -24,9 +24,9 @@ from ekiden.queue.queue import Queue
 from ekiden.shaping.ramps import Ramps
 from ekiden.shaping.retries import Deferrals, Retries
 from ekiden.shaping.warmup import RampState
+from ekiden.slices import sliced
 
 _log = structlog.get_logger()
-_T = TypeVar("_T")
 
 COUNTS_EVERY: Final = 3.0  # seconds
 
@@ -86,34 +86,52 @@ class Keeper:
     async def save(self) -> None:
         """Write everything."""
         scheduler, now = self._scheduler, self._now()
-        await self._queue.remember(Kind.PATH, _encoded(scheduler.learned()), now)
+        await self._queue.remember(Kind.PATH, await _encoded(scheduler.lessons()), now)
         roads = scheduler.roads.learned()
-        await self._queue.remember(Kind.ROAD, _encoded(roads), now)
+        await self._queue.remember(Kind.ROAD, await _encoded(roads.items()), now)
         gone = self._roads - roads.keys()
         if gone:
             await self._queue.unremember(Kind.ROAD, sorted(gone))
         self._roads = frozenset(roads)
         hours = scheduler.hours
         learned, hours.moved = hours.states(sorted(hours.moved)), set()
-        await self._queue.remember(Kind.HOURS, _encoded(learned), now)
-        await self._queue.remember(Kind.RETRIES, _encoded(self._retries.states()), now)
+        await self._queue.remember(Kind.HOURS, await _encoded(learned.items()), now)
+        retries = await _encoded(self._retries.states().items())
+        await self._queue.remember(Kind.RETRIES, retries, now)
         await self.save_counts()
 
     async def save_counts(self) -> None:
         """Write the counts and warm-ups that have moved."""
-        self._counts.update(_encoded(self._scheduler.counting.moved()))
-        if self._counts:
-            await self._queue.remember(Kind.COUNT, self._counts, self._now())
-            self._counts = {}
-        self._moved.update(_encoded(self._ramps.moved()))
-        if self._moved:
-            await self._queue.remember(Kind.RAMP, self._moved, self._now())
-            self._moved = {}
+        async for one in sliced(self._scheduler.counting.walk()):
+            if one is not None:
+                name, counts = one
+                self._counts[name] = _json(counts)
+        for name, state in self._ramps.moved().items():
+            self._moved[name] = _json(state)
+        await self._write(Kind.COUNT, self._counts)
+        await self._write(Kind.RAMP, self._moved)
+
+    async def _write(self, kind: Kind, waiting: dict[str, str]) -> None:
+        """Write what waits; what the database refuses goes on waiting, unless it has moved on."""
+        if not waiting:
+            return
+        taken = dict(waiting)
+        waiting.clear()
+        try:
+            await self._queue.remember(kind, taken, self._now())
+        except BaseException:
+            for name, state in taken.items():
+                waiting.setdefault(name, state)
+            raise
 
     async def _read(self, kind: Kind, shape: Any) -> dict[str, Any]:
         kept = await self._queue.remembered(kind)
         return {name: msgspec.json.decode(text, type=shape) for name, text in kept.items()}
 
 
-def _encoded(states: dict[str, _T]) -> dict[str, str]:
-    return {name: msgspec.json.encode(state).decode() for name, state in states.items()}
+async def _encoded(states: Iterable[tuple[str, object]]) -> dict[str, str]:
+    return {name: _json(state) async for name, state in sliced(states)}
+
+
+def _json(state: object) -> str:
+    return msgspec.json.encode(state).decode()

@@ -27,6 +27,7 @@ from ekiden.queue.model import JobFacts, Settlement, State
 from ekiden.queue.queue import Queue
 from ekiden.queue.reputation import Reputation
 from ekiden.shaping.reputation import ReputationOptions, Standing, Tally, judge, scopes
+from ekiden.slices import sliced
 
 _log = structlog.get_logger()
 INTERVAL: Final = 1.0  # seconds between rounds
@@ -35,7 +36,6 @@ _EARLY: Final = 250  # settled deliveries after which a round comes at once
 _AGAIN: Final = 3600.0  # seconds before the same block is told again
 _TOLD_MOST: Final = 1000
 _JOBS_KNOWN: Final = 1000
-_AT_ONCE: Final = 64  # ways summed up in one turn of the loop
 _PIECE: Final = 1000
 
 
@@ -244,14 +244,12 @@ class Standings:
             raise
 
     async def _by_scope(self, ways: Counter[tuple[_Way, bool]]) -> dict[str, Tally]:
-        """Sum up; ten thousand sites are as many looks at the providers, so with pauses."""
+        """Sum up; ten thousand sites are as many looks at the providers, so in slices."""
         more: dict[str, Tally] = {}
-        for place, ((way, bounced), number) in enumerate(ways.items(), 1):
+        async for (way, bounced), number in sliced(ways.items()):
             tally = Tally(float(number), float(number) if bounced else 0.0)
             for scope in await self._scopes(way):
                 more[scope] = more.get(scope, Tally()).add(tally, 1 << 50)
-            if not place % _AT_ONCE:
-                await asyncio.sleep(0)
         return more
 
     async def _scopes(self, way: _Way) -> tuple[str, ...]:

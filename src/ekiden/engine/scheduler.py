@@ -487,9 +487,14 @@ class Scheduler:
 
     def learned(self) -> dict[str, Learned]:
         """Return what was learned of each path ("SOURCE to SITE"), to be kept across restarts."""
+        return dict(self.lessons())
+
+    def lessons(self) -> Iterator[tuple[str, Learned]]:
+        """Give the same path by path: for thousands, take them in slices."""
         state = self._state
-        paths = [path for site in state.sites.values() for path in site.paths.values()]
-        return {**state.learned, **{path.name: path.state() for path in paths}}
+        yield from list(state.learned.items())
+        for site in list(state.sites.values()):
+            yield from [(path.name, path.state()) for path in site.paths.values()]
 
     def recall(self, learned: Mapping[str, Learned]) -> None:
         """Continue from what was learned; for paths that have not been met yet."""

@@ -20,6 +20,7 @@ from ekiden.errors import EkidenError, UnavailableError
 from ekiden.events.log import EventLog
 from ekiden.events.model import Event, EventType, happened
 from ekiden.events.outbox import Follower, Outbox
+from ekiden.slices import sliced
 
 ATTEMPTS: Final = "events.attempts"
 
@@ -129,7 +130,7 @@ class Exporter:
         await loop.run_in_executor(self._thread, self._log.append, events)
         self.written += len(events)
         if self._options.listener is not None:
-            for event in events:
+            async for event in sliced(events):
                 self._options.listener(event)
 
     async def _begin(self) -> None:

@@ -26,17 +26,26 @@ class Counting:
 
     def moved(self) -> dict[str, Counts]:
         """Return the counts that have moved since the last call, by scope ("site mx.example")."""
+        return dict(one for one in self.walk() if one is not None)
+
+    def walk(self) -> Iterator[tuple[str, Counts] | None]:
+        """Give the counts that have moved since they were last given; None for all that have not.
+
+        There may be tens of thousands: the scheduler may go on between any two of them, and who
+        ends early gets the rest the next time.
+        """
         state = self._state
-        found, state.unsaved = state.unsaved, {}
+        while state.unsaved:
+            yield state.unsaved.popitem()
         for scope in _scopes(state):
             meters = (scope.messages, scope.connections)
             if not any(one is not None and one.budgeted and one.moved for one in meters):
+                yield None
                 continue
-            found[scope.key] = counted(scope)
             for meter in meters:
                 if meter is not None:
                     meter.moved = False
-        return found
+            yield scope.key, counted(scope)
 
     def all(self) -> dict[str, Counts]:
         """Return the counts of every scope that has any."""
@@ -54,13 +63,14 @@ class Counting:
 
 
 def _scopes(state: State) -> Iterator[Scope]:
+    """Give every scope of a walk that others may change the tables under."""
     yield state.engine
-    for source in state.sources.values():
+    for source in list(state.sources.values()):
         yield source
-        yield from source.roads.values()
-    yield from state.providers.values()
-    for site in state.sites.values():
+        yield from list(source.roads.values())
+    yield from list(state.providers.values())
+    for site in list(state.sites.values()):
         yield site
-        yield from (path.own for path in site.paths.values() if path.own is not None)
-        yield from site.sets.values()
-    yield from state.destinations.values()
+        yield from [path.own for path in site.paths.values() if path.own is not None]
+        yield from list(site.sets.values())
+    yield from list(state.destinations.values())
