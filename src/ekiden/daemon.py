@@ -28,9 +28,9 @@ _log = structlog.get_logger()
 SWITCH_INTERVAL: Final = 0.0005
 # Nearly everything a message or a row leaves behind is freed by counting; walking what lives after
 # every 700 new objects, as is the default, takes a tenth of the time of an intake. What survives is
-# walked once more while it is at most 20,000 objects: half a million, of ten thousand sessions,
+# walked once more while it is at most 6,000 objects: half a million, of ten thousand sessions,
 # would keep the loop for half a second, and are walked after a hundred million new ones only.
-GC_THRESHOLDS: Final = (4_000, 4, 5_000)
+GC_THRESHOLDS: Final = (2_000, 2, 16_000)
 
 
 def tune() -> None:

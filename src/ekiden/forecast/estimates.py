@@ -20,6 +20,7 @@ from ekiden.forecast.__main__ import Asked
 from ekiden.forecast.at_once import AtOnce
 from ekiden.forecast.gather import Source, found_at, gather
 from ekiden.forecast.model import Facts, Forecast, Load
+from ekiden.slices import sliced
 
 FIRST: Final = 20.0  # seconds until a job that has begun is looked at: most are done by then
 EVERY: Final = 60.0
@@ -99,7 +100,8 @@ class Estimates:
 
     async def _facts(self) -> Facts:
         facts = await gather(self._source, self._now())
-        facts.sites |= {name: found_at(site) for name, site in self._located().items()}
+        async for name, site in sliced(self._located().items()):
+            facts.sites[name] = found_at(site)
         return facts
 
     async def _made(self, load: Load, facts: Facts, *, search: bool) -> Forecast | None:
