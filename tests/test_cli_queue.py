@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from commands import Result, Run, beside, runner
+from ekiden import settings
 from ekiden.config import Config, load
 from ekiden.control.insight_requests import ProviderView
 from ekiden.control.requests import EngineView
@@ -126,7 +127,7 @@ def engine() -> Engine:
 @contextlib.asynccontextmanager
 async def daemon(config: Config, engine: Engine) -> AsyncIterator[None]:
     database = await Database.open(config.queue.path)
-    control = Control.over(database, live=engine)
+    control = Control.over(database, live=engine, pacing=settings.pacing_facts(config))
     try:
         async with ControlServer(config.control.socket, control):
             yield
