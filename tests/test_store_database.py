@@ -47,7 +47,7 @@ async def test_many_rows_are_inserted_in_order(db: Database, number: int) -> Non
 
     def op(tx: Tx) -> list[tuple[Any, ...]]:
         tx.execute("CREATE TABLE many (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
-        tx.insert("INSERT INTO many (a, b) VALUES (?, ?)", rows)
+        tx.each("INSERT INTO many (a, b) VALUES (?, ?)", rows)
         return tx.rows("SELECT a, b FROM many ORDER BY id")
 
     assert await db.write(op) == [tuple(row) for row in rows]
@@ -250,7 +250,7 @@ def test_every_statement_of_every_room_is_valid_sql() -> None:
                 continue
             named = re.findall(r"[(\s]:(\w+)", text)
             numbered = [int(number) for number in re.findall(r"\?(\d+)", text)]
-            in_turn = len(re.findall(r"\?(?!\d)", text))  # those of `Tx.insert`
+            in_turn = len(re.findall(r"\?(?!\d)", text))  # those of `Tx.each`
             number = max(numbered, default=0) + in_turn
             values = dict.fromkeys(named) if named else (None,) * number
             connection.execute(f"EXPLAIN {text}", values)

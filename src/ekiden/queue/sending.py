@@ -172,7 +172,7 @@ def _release(tx: Tx, claims: Sequence[Claimed], now: int) -> tuple[list[int], in
         moves.due(lane_id, due_at)
         if job_state == JobState.CANCELLED:
             ended.setdefault(job_id, []).append([id_, lane_id])
-    tx.execute(sql("settle"), (pack(rows),))
+    tx.each(sql("settle"), rows)
     moves.apply(tx)
     for job_id, pairs in ended.items():
         end_rows(tx, job_id, pairs, (State.READY, State.CANCELLED), now)

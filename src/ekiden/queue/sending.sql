@@ -1,13 +1,14 @@
 -- name: claim_candidates
 -- ?1: ids; ?2: now. The last column says why a delivery is not sent, '' for no reason: by the
--- suppression (a primary-key look-up; transactional mail passes the reasons that are about bulk),
+-- suppression (a primary-key look-up; transactional mail passes the reasons that are about bulk;
+-- `+`: scopes are taken out of JSON for an address that is suppressed, not for every one),
 -- else by the job's list (another one, and the precedence of lists.model.refusal).
 SELECT json_group_array(json_array(d.id, l.job_id, d.lane_id, p.recipient, l.destination,
   CAST(p.merge AS TEXT), p.row, d.attempts + 1, d.doubts, j.state = 'open',
   coalesce(p.address, p.recipient),
   coalesce((SELECT s.reason FROM suppression s
       WHERE s.address = coalesce(p.address, p.recipient)
-        AND s.scope IN (SELECT value FROM json_each(j.suppression_scopes))
+        AND +s.scope IN (SELECT value FROM json_each(j.suppression_scopes))
         AND (j.priority > 0 OR s.reason NOT IN ('unsubscribe', 'unengaged'))
         AND s.reason NOT IN (SELECT value FROM json_each(j.passed_reasons))
       ORDER BY s.at LIMIT 1),
@@ -52,15 +53,15 @@ FROM (SELECT * FROM delivery WHERE state = 1 ORDER BY id LIMIT ?1) d
 CROSS JOIN payload p ON p.id = d.id CROSS JOIN lane l ON l.id = d.lane_id;
 
 -- name: settle
--- ?1: [[id, lease, state, due_at, attempts, doubts, finished_at, last attempt]]
-UPDATE delivery SET state = s.value ->> 2, lease = NULL, due_at = s.value ->> 3,
-  attempts = s.value ->> 4, doubts = s.value ->> 5, finished_at = s.value ->> 6,
-  last_attempt = s.value ->> 7
-FROM json_each(?1) s
-WHERE delivery.id = s.value ->> 0 AND delivery.state = 1 AND delivery.lease = s.value ->> 1;
+-- For `Tx.each`.
+WITH s (id, lease, state, due_at, attempts, doubts, finished_at, last_attempt) AS (
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?))
+UPDATE delivery SET state = s.state, lease = NULL, due_at = s.due_at, attempts = s.attempts,
+  doubts = s.doubts, finished_at = s.finished_at, last_attempt = s.last_attempt
+FROM s WHERE delivery.id = s.id AND delivery.state = 1 AND delivery.lease = s.lease;
 
 -- name: add_attempts
--- For `Tx.insert`: taken apart from JSON, 21 columns cost three times as much.
+-- For `Tx.each`: taken apart from JSON, 21 columns cost three times as much.
 INSERT INTO attempt (id, delivery_id, previous, number, fate, due_at, tried, in_doubt, at, ms, source,
   site, host, stage, code, reply, class, rule, outcome, tls, size)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

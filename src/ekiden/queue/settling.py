@@ -59,8 +59,8 @@ class Results:
             update, attempt = self._one(settlement, row, seq)
             updates.append(update)
             attempts.append(attempt)
-        tx.insert(sql("add_attempts"), attempts)
-        tx.execute(sql("settle"), (pack(updates),))
+        tx.each(sql("add_attempts"), attempts)
+        tx.each(sql("settle"), updates)
         self.moves.apply(tx)
 
     def _one(self, settlement: Settlement, row: list[Any], seq: int) -> tuple[list[Any], list[Any]]:

@@ -5,9 +5,10 @@ They take batches as one JSON parameter and return batches as one JSON value: SQ
 back and forth on every row it steps over, and under a busy event loop each of those hand-overs may
 wait for the interpreter's switch interval (5 ms). docs/queue.md has the figures. A row of many
 columns is taken apart from JSON again for each of them: such rows go as parameters of one statement
-(`Tx.insert`), which is one step as well.
+(`Tx.each`), which is one step as well.
 """
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -29,6 +30,7 @@ def pack(values: Any) -> str:
 # Rows to a step: enough that steps do not count, and few enough that a statement for each number of
 # rows stays prepared (`cached_statements`).
 _ROWS: Final = 32
+_ROW: Final = re.compile(r"(?<=VALUES )(\([?, ]+\))")
 
 
 class Tx:
@@ -43,17 +45,17 @@ class Tx:
         """Run a statement that writes; returns how many rows it changed."""
         return self._connection.execute(sql, params).rowcount
 
-    def insert(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert many rows of many columns.
+    def each(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write many rows of many columns.
 
         Args:
-            sql: An INSERT of one row; it ends in VALUES and the row's placeholders.
+            sql: A statement for one row, with `VALUES (?, ...)` in it once.
             rows: The values of each row, in that order.
         """
         for start in range(0, len(rows), _ROWS):
             some = rows[start : start + _ROWS]
             values = list(chain.from_iterable(some))
-            self._connection.execute(_insert_of(sql, len(some)), values)
+            self._connection.execute(_for_rows(sql, len(some)), values)
 
     def rows(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
         """All rows of a query; for few rows (see above)."""
@@ -71,7 +73,7 @@ class Tx:
 
 
 @lru_cache(maxsize=4 * _ROWS)
-def _insert_of(sql: str, rows: int) -> str:
-    """Return an INSERT of one row as one of several."""
-    head, values, row = sql.rpartition("VALUES")
-    return f"{head}{values}{','.join([row] * rows)}"
+def _for_rows(sql: str, number: int) -> str:
+    """Return a statement for one row as one for several."""
+    before, row, after = _ROW.split(sql)
+    return f"{before}{','.join([row] * number)}{after}"
