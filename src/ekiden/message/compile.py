@@ -172,10 +172,10 @@ class CompiledTemplates:
         return tuple(found)
 
     def _to(self, address: Address, values: Values, budget: Budget) -> bytes:
-        name = ""
-        if self.to_name is not None:
-            name = _header_text("To", self.to_name, values, budget)
-            name = encodable(name, self.content.charset)
+        if self.to_name is None:
+            return b" " + address.header_spec.encode("utf-8")
+        name = _header_text("To", self.to_name, values, budget)
+        name = encodable(name, self.content.charset)
         return mailboxes("To", (Mailbox(name, address),), self.content.charset)
 
 
@@ -249,7 +249,7 @@ def _message_id(text: str) -> str:
 
 def _checked_head(headers: Sequence[Header], *, smtputf8: bool) -> bytes:
     """Join the finished fields, with a last look at them: what is wrong here is a bug caught."""
-    head = b"".join([b"%b:%b\r\n" % header for header in headers])
+    head = b"\r\n".join(map(b":".join, headers)) + b"\r\n"
     wrong = fault(head, ascii_only=not smtputf8)
     if wrong:
         raise RenderError(f"the header holds {wrong}")
