@@ -135,6 +135,10 @@ class Signer:
         lifetime: Seconds from `t=` to `x=`; None leaves `x=` out.
         oversigned: Fields signed once more often than present.
 
+    Attributes:
+        cheap: Every key is Ed25519: signing costs less than a hop to a thread.
+        batched: Threads sign many messages at a time with every key.
+
     Raises:
         ConfigError: No key, a lifetime that is not positive, or From is not among the fields.
     """
@@ -154,6 +158,8 @@ class Signer:
                 remedy="set a lifetime of at least the retry schedule's length, or leave it out",
             )
         self.keys = tuple(keys)
+        self.cheap = all(key.algorithm is Algorithm.ED25519 for key in self.keys)
+        self.batched = all(key.batch is not None for key in self.keys)
         self.lifetime = lifetime
         self._oversigned = tuple(name.lower() for name in oversigned)
         if b"from" not in self._oversigned:  # RFC 6376 section 5.4
@@ -172,16 +178,6 @@ class Signer:
             (b"DKIM-Signature:" + start, b"dkim-signature:" + relaxed_value(start))
             for start in starts
         )
-
-    @property
-    def cheap(self) -> bool:
-        """Whether every key is Ed25519: signing then costs less than a hop to a thread."""
-        return all(key.algorithm is Algorithm.ED25519 for key in self.keys)
-
-    @property
-    def batched(self) -> bool:
-        """Whether threads sign many messages at a time with every key."""
-        return all(key.batch is not None for key in self.keys)
 
     def prepare(self, headers: Sequence[Header], hashed_body: bytes, now: float) -> Prepared:
         """Choose, canonicalise and fold everything but the signatures.

@@ -32,6 +32,7 @@ from ekiden.slices import sliced
 _log = structlog.get_logger()
 INTERVAL: Final = 1.0  # seconds between rounds
 PARKED: Final = SUSPENDED_PARK + 10.0
+_COUNTED: Final = frozenset({State.DELIVERED, State.BOUNCED})
 _EARLY: Final = 250  # settled deliveries after which a round comes at once
 _AGAIN: Final = 3600.0  # seconds before the same block is told again
 _TOLD_MOST: Final = 1000
@@ -103,7 +104,7 @@ class Standings:
     def note(self, settlements: Sequence[Settlement]) -> None:
         """Count what was settled."""
         for one in settlements:
-            if one.state not in (State.DELIVERED, State.BOUNCED) or one.attempt is None:
+            if one.state not in _COUNTED or one.attempt is None:
                 continue
             claimed, attempt = one.claimed, one.attempt
             way = _Way(claimed.job_id, attempt.source, attempt.host, claimed.destination)

@@ -27,6 +27,7 @@ from ekiden.shaping.warmup import Turn
 _log = structlog.get_logger()
 
 EVERY: Final = 3.0  # seconds between rounds
+_PUT_OFF: Final = frozenset({State.READY, State.EXPIRED})
 _TOLD: Final = frozenset({Verdict.HOLDS, Verdict.BACK, Verdict.AGAIN})
 
 
@@ -78,15 +79,15 @@ class Warming:
             if provider is None:
                 found = self._provider_of(attempt.host, one.claimed.destination)
                 provider = found or OTHER
-            bounced = one.state is State.BOUNCED and one.suppress == HARD_BOUNCE
-            deferred = one.state in {State.READY, State.EXPIRED}
+            bounced = one.suppress == HARD_BOUNCE and one.state is State.BOUNCED
+            deferred = one.state in _PUT_OFF
             seen = Evidence(tried=1, deferred=int(deferred), bounced=int(bounced))
             self.ramps.note(attempt.source, provider, seen)
             self._scheduler.hours.note(provider, attempt.at, deferred=deferred)
             self.retries.note(
                 provider,
                 one.claimed.attempts,
-                deferred=one.state is State.READY,
+                deferred=deferred and one.state is State.READY,
                 wait=one.due_at - attempt.at,
                 seconds=attempt.seconds,
             )

@@ -1,8 +1,10 @@
 """How long each reply may take (RFC 5321 section 4.5.3.2), and a timer that is cheap to move."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from ekiden import limits
 from ekiden.smtp.transaction import Step
@@ -26,17 +28,18 @@ class Deadlines:
 
     def of(self, step: Step) -> float:
         """Return the seconds that the reply to `step` may take."""
-        match step:
-            case Step.MAIL:
-                return self.mail
-            case Step.RCPT:
-                return self.rcpt
-            case Step.DATA:
-                return self.data
-            case Step.DOT | Step.BDAT:
-                return self.dot
-            case _:
-                return self.rset
+        return _OF_STEP[step](self)
+
+
+_OF_STEP: Final[Mapping[Step, Callable[[Deadlines], float]]] = {
+    Step.RSET: attrgetter("rset"),
+    Step.MAIL: attrgetter("mail"),
+    Step.RCPT: attrgetter("rcpt"),
+    Step.DATA: attrgetter("data"),
+    Step.DOT: attrgetter("dot"),
+    Step.LONE_DOT: attrgetter("rset"),  # nothing is to be delivered any more
+    Step.BDAT: attrgetter("dot"),
+}
 
 
 class Alarm:

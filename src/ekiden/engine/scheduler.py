@@ -349,13 +349,13 @@ class Scheduler:
         if held is None:
             return
         lane, session, at = held
-        lane.ahead += lesson not in {Lesson.GOOD, Lesson.NONE}  # it is in the queue again
+        lane.ahead += lesson not in _OUT  # it is in the queue again
         loading.drop_if_drained(state, lane)
         if session_id == 0 or session is None:
             return
         path = session.path
         path.seconds += 0.3 * (now - at - path.seconds)
-        session.cut = lesson in (Lesson.SLOW, Lesson.BROKEN, Lesson.ENOUGH)
+        session.cut = lesson in _CUT
         path.took(now - max(at, session.served_at))
         session.served_at = now
         if lesson is Lesson.GOOD:
@@ -501,4 +501,6 @@ class Scheduler:
         self._state.learned.update(learned)
 
 
+_OUT: Final = frozenset({Lesson.GOOD, Lesson.NONE})
+_CUT: Final = frozenset({Lesson.SLOW, Lesson.BROKEN, Lesson.ENOUGH})
 _PATH_TROUBLE: Final = frozenset({Lesson.SLOW, Lesson.BLOCKED, Lesson.BROKEN})

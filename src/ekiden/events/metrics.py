@@ -83,7 +83,7 @@ class Metrics:
         if child is None:
             child = self._children[key] = self._events.labels(*key)
         child.inc()
-        if kind is EventType.DELIVERED:
+        if event.size and kind is EventType.DELIVERED:
             self._octets.inc(event.size)
         if event.seconds:
             timed = self._timed.get(kind)

@@ -91,6 +91,7 @@ ALWAYS: Final = ("id", "time", "type", "job", "job_uid", "recipient", "destinati
 FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(Event))
 
 COMPOSE: Final = "compose"  # the stage of what could not be made into a message
+_ASYNCHRONOUS: Final = frozenset({COMPLAINT, REPORTED})
 SPOOL: Final = "spool:"  # begins the scope of a notice about a file that was refused
 
 _TYPES: Final = {
@@ -203,13 +204,13 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
     kind = _TYPES.get(record.fate)
     if kind is None:
         raise ValueError(f"history row {record.seq}: {record.fate} is not a fate")
-    if kind is EventType.DEFERRED and record.in_doubt:
+    if record.in_doubt and kind is EventType.DEFERRED:
         kind = EventType.IN_DOUBT
     attempt = record.attempt or NOT_TRIED
     outcome = attempt.outcome
     if outcome == COMPLAINT:
         kind = EventType.COMPLAINT
-    elif kind is EventType.BOUNCED and attempt.stage == COMPOSE:
+    elif attempt.stage == COMPOSE and kind is EventType.BOUNCED:
         kind = EventType.RENDERING_FAILURE
     return Event(
         id=f"a{record.seq}",
@@ -236,6 +237,6 @@ def happened(record: AttemptRecord, job: JobFacts) -> Event:
         seconds=round(attempt.seconds, 3),
         next_try="" if record.due_at is None else stamp(record.due_at),
         in_doubt=record.in_doubt,
-        asynchronous=outcome in {COMPLAINT, REPORTED},
+        asynchronous=outcome in _ASYNCHRONOUS,
         configuration_set=job.configuration_set,
     )
