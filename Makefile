@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# One more than there are cores: a test of a whole daemon waits as long as it works.
+WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean
@@ -23,7 +25,7 @@ demo: $(BIN)/.installed ## send a real campaign of 2,000 to a simulated world an
 	$(BIN)/ekiden demo
 
 test: $(BIN)/.installed-dev ## all tests
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 check: $(BIN)/.installed-dev ## formatting, lint and types
 	$(BIN)/ruff format --check .
