@@ -76,6 +76,7 @@ class Line:
     busy: bool = True
     over: bool = False
     latest: int = 0  # the id that was sent last
+    asked: int = 0  # how often it has asked for more: of its waits only the last one counts
 
 
 @dataclass
@@ -327,6 +328,8 @@ class World:
             self.send(line)
             return
         line.busy = False
+        line.asked += 1
+        asked = line.asked
         match self.scheduler.take(line.id, self.now, self.batch):
             case Take(items):
                 for item in items:
@@ -335,9 +338,13 @@ class World:
                 self.send(line)
             case Idle(until, _):
                 if until < 1e18:
-                    self.at(until - self.now, lambda: None if line.busy else self.next(line))
+                    self.at(until - self.now, lambda: self.waited(line, asked))
             case Finish():
                 self.quit(line)
+
+    def waited(self, line: Line, asked: int) -> None:
+        if not line.busy and line.asked == asked:
+            self.next(line)
 
     def quit(self, line: Line) -> None:
         assert not line.items

@@ -3,7 +3,6 @@
 import random
 import secrets
 import string
-from email.message import EmailMessage
 from pathlib import Path
 
 from ekiden.engine.links import LinkMaker, LinkOptions, TrackingOptions
@@ -18,12 +17,8 @@ LETTERS = string.ascii_letters + string.digits + "-_"
 
 
 def mail(subject: str, sender: str = "someone@example.org") -> bytes:
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = ADDRESS
-    message["Subject"] = subject
-    message.set_content("unsubscribe me\n")
-    return message.as_bytes()
+    head = f"From: {sender}\nTo: {ADDRESS}\nSubject: {subject}\nMIME-Version: 1.0\n"
+    return f"{head}Content-Type: text/plain; charset=utf-8\n\nunsubscribe me\n".encode()
 
 
 def token_of(url: str) -> str:

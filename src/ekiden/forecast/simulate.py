@@ -88,6 +88,7 @@ class _Line:
     items: list[Item]
     busy: bool = True
     over: bool = False
+    asked: int = 0  # how often it has asked for more: of its waits only the last one counts
 
 
 @dataclass(slots=True)
@@ -347,13 +348,15 @@ class Simulation:
             return
         if not line.items:
             line.busy = False
+            line.asked += 1
+            asked = line.asked
             answer = self._scheduler.take(line.id, self.now, 1)
             match answer:
                 case Take(items):
                     self._take(line, items)
                 case Idle(until, _):
                     if until < FOREVER:
-                        self._at(max(0.0, until - self.now), lambda: self._woken(line))
+                        self._at(max(0.0, until - self.now), lambda: self._waited(line, asked))
                     return
                 case Finish():
                     self._quit(line)
@@ -367,8 +370,8 @@ class Simulation:
             seconds *= line.timing.brief
         self._at(seconds, lambda: self._sent(line, deferred=deferred))
 
-    def _woken(self, line: _Line) -> None:
-        if not line.busy:
+    def _waited(self, line: _Line, asked: int) -> None:
+        if not line.busy and line.asked == asked:
             self._go_on(line)
 
     def _sent(self, line: _Line, *, deferred: bool) -> None:
