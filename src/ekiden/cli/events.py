@@ -1,6 +1,5 @@
 """`ekiden events`: the event log as it is written, and the destinations that events go to."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ekiden.cli.following import followed
 from ekiden.cli.options import AsJson, ConfigPath, load_config
 from ekiden.cli.output import Column, count, moment, note, print_json, print_table, visible
 
@@ -22,7 +22,6 @@ Types = Annotated[
     list[str] | None,
     typer.Option("--type", "-t", help="Only this type; may be repeated.", show_default=False),
 ]
-_POLL = 0.3
 
 
 def register(app: typer.Typer) -> None:
@@ -97,7 +96,8 @@ def tail(  # noqa: PLR0917 - typer calls it, by name
     settings = load_config(config)
     wanted = _types(types)
     shown = 0
-    for event, line in _read_on(settings.events.directory / CURRENT, lines, follow=follow):
+    written = followed(settings.events.directory / CURRENT, lines, follow=follow)
+    for event, line in _events(written):
         if (
             event.type in wanted
             and job in {"", event.job, event.job_uid}
@@ -261,39 +261,18 @@ def _logged(directory: Path) -> "Iterator[Event]":
                     note(f"ekiden: {path.name} has a line that is no event; it is passed over")
 
 
-def _read_on(path: Path, lines: int, *, follow: bool) -> "Iterator[tuple[Event, bytes]]":
-    """The last lines of a file, then what is appended, across rotations."""
+def _events(lines: "Iterator[bytes]") -> "Iterator[tuple[Event, bytes]]":
+    """The events that lines hold, each with its line; what is no event is passed over."""
     import msgspec  # noqa: PLC0415 - as above
 
     from ekiden.events.model import Event  # noqa: PLC0415
 
-    def read(line: bytes) -> "Iterator[tuple[Event, bytes]]":
+    decode = msgspec.json.Decoder(Event).decode
+    for line in lines:
         try:
-            yield msgspec.json.decode(line, type=Event), line
+            yield decode(line), line
         except msgspec.DecodeError:
-            return
-
-    file = path.open("rb") if path.exists() else None
-    if file is None and not follow:
-        return
-    if file is not None:
-        last = file.read().splitlines()
-        for line in last[len(last) - lines :] if lines < len(last) else last:
-            yield from read(line)
-    rest = b""
-    while follow:
-        piece = file.read() if file is not None else b""
-        if piece:
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                yield from read(line)
             continue
-        sys.stdout.flush()
-        time.sleep(_POLL)
-        if path.exists() and (file is None or path.stat().st_ino != os.fstat(file.fileno()).st_ino):
-            if file is not None:
-                file.close()
-            file, rest = path.open("rb"), b""
 
 
 def _told(event: "Event") -> str:
