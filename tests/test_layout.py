@@ -65,6 +65,7 @@ PURE_FILES = (
     "forecast/estimate.py",
     "forecast/model.py",
     "forecast/simulate.py",
+    "forecast/watching.py",
     "forecast/words.py",
     "lists/agents.py",
     "lists/model.py",

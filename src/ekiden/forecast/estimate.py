@@ -23,8 +23,9 @@ from ekiden.engine.schedule.facts import (
 from ekiden.engine.scheduler import Scheduler
 from ekiden.forecast.coarse import STEPS, told, weight_for
 from ekiden.forecast.model import Facts, Finish, Forecast, Load
-from ekiden.forecast.simulate import Course, Part, Simulation
+from ekiden.forecast.simulate import Simulation
 from ekiden.forecast.steady import unusual
+from ekiden.forecast.watching import Course, Part
 from ekiden.forecast.words import finished
 from ekiden.forecast.world import Map, World, decoded
 from ekiden.queue.memory import Kind

@@ -9,7 +9,7 @@ and comes back after the retry schedule). Deterministic: shares are spread evenl
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from ekiden.engine.schedule.facts import (
@@ -29,20 +29,13 @@ from ekiden.engine.schedule.facts import (
     Wake,
 )
 from ekiden.engine.scheduler import Scheduler
+from ekiden.forecast.watching import Course, SimLane, Watch
 from ekiden.queue.model import JobFacts, LaneFacts, Waiting
 from ekiden.shaping.window import Lesson
 
 _CLOSING: Final = 0.05  # seconds that QUIT takes
-_LOOKS: Final = 40  # how often it is asked what holds a provider's mail up, by what has arrived,
-_LEAP: Final = 30.0  # and whenever the clock goes on by as many seconds at once
-_LEAPS: Final = 500  # of which so many are looked at; beyond, only leaps twice as long, and again
-_TAIL: Final = 0.05  # of a provider's mail: what holds up the last of it is not what binds it
 _ROUNDING: Final = 1e-9  # of shares that are summed
-_INSTANT: Final = 1e-3  # seconds that a look counts at least
 _EVENTS_MOST: Final = 20_000_000  # a bound for what must not happen: a world that never ends
-
-
-Part = tuple[int, str]  # a job's mail to a provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +61,6 @@ class Timing:
 
 
 @dataclass(slots=True)
-class SimLane:
-    """A lane of the simulated queue: ids from `first` on, each for `weight` messages."""
-
-    facts: LaneFacts
-    part: Part
-    weight: int
-    last: int  # messages that its last id stands for
-    rows: dict[int, float]  # ready id -> due
-    final: int  # its last id
-
-
-@dataclass(slots=True)
 class _Line:
     """A simulated connection."""
 
@@ -89,23 +70,6 @@ class _Line:
     busy: bool = True
     over: bool = False
     asked: int = 0  # how often it has asked for more: of its waits only the last one counts
-
-
-@dataclass(slots=True)
-class Course:
-    """What became of the watched jobs, by job and provider.
-
-    Args:
-        arrivals: (time, messages) of what has become final, in order.
-        held_up: The reasons that were seen, and for how many seconds.
-        ended: Whether all of it became final within the time looked at.
-        now: The virtual time at the end.
-    """
-
-    arrivals: dict[Part, list[tuple[float, int]]] = field(default_factory=dict)
-    held_up: dict[Part, dict[str, float]] = field(default_factory=dict)
-    ended: bool = False
-    now: float = 0.0
 
 
 class Simulation:
@@ -142,17 +106,7 @@ class Simulation:
         self._lines: dict[int, _Line] = {}
         self._tried: Counter[int] = Counter()
         self._deferring: defaultdict[tuple[str, bool], float] = defaultdict(float)
-        self._watched: Collection[int] = ()
-        self._mine: list[SimLane] = []  # lanes of the watched jobs
-        self._left = 0
-        self._course = Course()
-        self._left_of: Counter[Part] = Counter()  # messages of the watched jobs
-        self._tail: dict[Part, float] = {}
-        self._look_at = 0
-        self._look_every = 1
-        self._looked_at = now
-        self._leap = _LEAP
-        self._leaps = 0
+        self._watch: Watch | None = None
         self._next_id = 1
 
     def add(self, job: JobFacts, lots: Mapping[str, tuple[str, int]], weight: int) -> None:
@@ -188,31 +142,23 @@ class Simulation:
             starts: When it is to begin: waiting for that holds nothing up. UNIX seconds.
             until: UNIX seconds.
         """
-        self._watched = watched
-        self._mine = [lane for lane in self._lanes.values() if lane.facts.job_id in watched]
-        self._left = sum(len(lane.rows) for lane in self._mine)
-        self._look_every = max(1, self._left // _LOOKS)
-        self._look_at = self._left
-        for lane in self._mine:
-            self._course.arrivals.setdefault(lane.part, [])
-            self._left_of[lane.part] += lane.weight * (len(lane.rows) - 1) + lane.last
-        self._tail = {part: _TAIL * number for part, number in self._left_of.items()}
-        self._looked_at = max(self.now, starts)
+        lanes = [lane for lane in self._lanes.values() if lane.facts.job_id in watched]
+        watch = self._watch = Watch(lanes, self._scheduler, max(self.now, starts))
         for _ in range(_EVENTS_MOST):
             self._pump()
-            if self._left <= 0:
-                self._course.ended = True
+            if watch.left <= 0:
+                watch.course.ended = True
                 break
             at = self._next()
             if at > until:
-                self._leapt(until)
+                watch.leapt(self.now, until)
                 break
-            self._leapt(at)
+            watch.leapt(self.now, at)
             self.now = max(at, self.now)
             while self._events and self._events[0][0] <= self.now:
                 heapq.heappop(self._events)[2]()
-        self._course.now = self.now
-        return self._course
+        watch.course.now = self.now
+        return watch.course
 
     # --- the clock --------------------------------------------------------------------------------
 
@@ -333,13 +279,14 @@ class Simulation:
         for item in items:
             lane = self._lanes[item.lane_id]
             lane.rows.pop(item.id, None)
-            more = self._messages(lane, item) - 1
+            more = lane.messages(item.id) - 1
             if more > 0:
                 self._scheduler.weigh(line.id, item, more, self.now)
         line.items.extend(items)
 
-    def _messages(self, lane: SimLane, item: Item) -> int:
-        return lane.last if item.id == lane.final else lane.weight
+    def _final(self, lane: SimLane, item: Item) -> None:
+        if self._watch is not None:
+            self._watch.final(lane, item.id, self.now)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -365,7 +312,7 @@ class Simulation:
         item = line.items[0]
         lane = self._lanes[item.lane_id]
         deferred = self._defers(lane, item, line.timing)
-        seconds = line.timing.seconds * self._messages(lane, item)
+        seconds = line.timing.seconds * lane.messages(item.id)
         if deferred:
             seconds *= line.timing.brief
         self._at(seconds, lambda: self._sent(line, deferred=deferred))
@@ -412,47 +359,3 @@ class Simulation:
     def _gone(self, line: _Line) -> None:
         del self._lines[line.id]
         self._scheduler.session_closed(line.id, self.now)
-
-    # --- what is watched --------------------------------------------------------------------------
-
-    def _final(self, lane: SimLane, item: Item) -> None:
-        if lane.facts.job_id not in self._watched:
-            return
-        messages = self._messages(lane, item)
-        self._course.arrivals[lane.part].append((self.now, messages))
-        self._left_of[lane.part] -= messages
-        self._left -= 1
-        if self._left <= self._look_at:
-            self._look_at = self._left - self._look_every
-            self._look(self.now)
-
-    def _leapt(self, at: float) -> None:
-        """Look what holds the mail up while the clock goes on at once until `at`."""
-        if at - max(self.now, self._looked_at) < self._leap:
-            return
-        self._look(at)
-        self._leaps += 1
-        if self._leaps == _LEAPS:
-            self._leap, self._leaps = self._leap * 2, 0
-
-    def _look(self, until: float) -> None:
-        """Ask of each job and provider what holds up the largest of what is left.
-
-        Args:
-            until: UNIX seconds; what is seen now counts from the last look until then.
-        """
-        seconds = until - self._looked_at
-        if seconds < 0:
-            return
-        self._looked_at = until
-        largest: dict[Part, SimLane] = {}
-        for lane in self._mine:
-            if not lane.rows or self._left_of[lane.part] <= self._tail[lane.part]:
-                continue
-            other = largest.get(lane.part)
-            if other is None or len(lane.rows) > len(other.rows):
-                largest[lane.part] = lane
-        for part, lane in largest.items():
-            reason, _ = self._scheduler.why(lane.facts.destination, self.now, part[0])
-            seen = self._course.held_up.setdefault(part, {})
-            seen[reason] = seen.get(reason, 0.0) + max(seconds, _INSTANT)
