@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from ekiden.cli.main import build
-from ekiden.config import Config, loads
+from ekiden.config import BadConfigError, Config, loads
 from ekiden.config.keys import fields
 
 TOP = Path(__file__).parent.parent
@@ -62,6 +62,22 @@ def test_keys_of_the_configuration(text: str) -> None:
     for section, key in re.findall(r"`([a-z_]+)\.([a-z_]+)`", text):
         if (shape := SECTIONS.get(section)) is not None and key not in NO_KEYS:
             assert key in {one.name for one in fields(shape)}, f"{section}.{key}"
+
+
+def unknown(block: str) -> list[str]:
+    """Keys of a configuration that there are none of; a piece may name what stands elsewhere."""
+    try:
+        loads(block, Path("page.toml"))
+    except BadConfigError as error:
+        return [one.key for one in error.problems if "no such key" in one.what]
+    return []
+
+
+@pages()
+def test_configurations_have_keys_that_are_there(text: str) -> None:
+    for kind, block in BLOCK.findall(text):
+        if kind == "toml" and set(tomllib.loads(block)) <= set(SECTIONS):
+            assert unknown(block) == []
 
 
 @pages()

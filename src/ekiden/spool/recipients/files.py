@@ -15,6 +15,10 @@ LINES_ENDINGS: Final = (".jsonl", ".ndjson")
 def read_recipients(chunks: Iterable[bytes], plan: Plan) -> Iterator[Batch]:
     """Read a recipients file, its kind told by the ending of its name.
 
+    Args:
+        chunks: Its octets, in order, in pieces of any size.
+        plan: How to read it.
+
     Raises:
         JobError: The file as a whole cannot be used.
     """

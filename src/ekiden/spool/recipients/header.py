@@ -91,7 +91,12 @@ def read_header(fields: Sequence[str], plan: Plan) -> Header:
 
 
 def delimiter_of(head: str, plan: Plan) -> str:
-    """Return the delimiter that makes the address column appear in the header line."""
+    """Return the delimiter that makes the address column appear in the header line.
+
+    Args:
+        head: The beginning of the file, its first line included.
+        plan: What the job says of its columns; a file named .tsv is taken at its word.
+    """
     if plan.file.lower().endswith(".tsv"):
         return "\t"
     line = head.replace("\r", "\n").partition("\n")[0]

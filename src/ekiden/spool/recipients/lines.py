@@ -13,6 +13,10 @@ from ekiden.spool.recipients.objects import Objects
 def read_lines(chunks: Iterable[bytes], plan: Plan) -> Iterator[Batch]:
     """Read JSON Lines: an object (or an address) per line, numbered from 1.
 
+    Args:
+        chunks: The file's octets, in order, in pieces of any size.
+        plan: How to read it.
+
     Raises:
         JobError: The encoding is wrong, or not one recipient has the address field.
     """

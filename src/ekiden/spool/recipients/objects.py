@@ -21,6 +21,11 @@ _TEXT: Final = frozenset({str})
 def read_list(values: Sequence[Any], plan: Plan, *, size: int = 1000) -> Iterator[Batch]:
     """Read an inline job's recipients: tables or plain addresses, numbered from 1.
 
+    Args:
+        values: As the job file has them.
+        plan: How to read them.
+        size: Recipients of a batch, at most.
+
     Raises:
         JobError: Not one recipient has the address field.
     """

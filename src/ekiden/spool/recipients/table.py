@@ -20,7 +20,11 @@ from ekiden.spool.recipients.packing import column_packer, packer, struct_of
 
 
 def read_table(chunks: Iterable[bytes], plan: Plan) -> Iterator[Batch]:
-    """Read CSV: a header, then a recipient per row.
+    """Read CSV (RFC 4180): a header, then a recipient per row, numbered as a spreadsheet does.
+
+    Args:
+        chunks: The file's octets, in order, in pieces of any size.
+        plan: How to read it.
 
     Raises:
         JobError: The header cannot be used, or the quoting is broken.
