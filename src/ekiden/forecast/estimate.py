@@ -14,7 +14,6 @@ import msgspec
 
 from ekiden import settings
 from ekiden.config import Config
-from ekiden.engine.schedule.explain import NOTHING_DUE
 from ekiden.engine.schedule.facts import (
     FOREVER,
     Counts,
@@ -43,7 +42,6 @@ _FINE: Final = 30.0  # seconds at which it ends: a start is told to the minute
 _POINTS: Final = 60  # of the curve
 _WATCHED: Final = 1 << 40  # the planned job's number; no job of a queue has it
 _SERVED: Final = "it is being served"
-_TO_BE_TRIED: Final = "deferrals: the rest waits for its next try"
 
 
 def estimate(config: Config, facts: Facts, load: Load, *, search: bool = True) -> Forecast:
@@ -264,8 +262,7 @@ def _binds(parts: Iterable[Part], course: Course) -> str:
         return ""
     others = {reason: lasted for reason, lasted in seen.items() if reason != _SERVED}
     if sum(others.values()) * 3 >= sum(seen.values()):
-        found = max(others, key=lambda reason: others[reason])
-        return _TO_BE_TRIED if found == NOTHING_DUE else found
+        return max(others, key=lambda reason: others[reason])
     return "sessions, and the time the receiver takes over a message"
 
 

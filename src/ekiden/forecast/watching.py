@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ekiden.engine.schedule.explain import NOTHING_DUE
 from ekiden.engine.scheduler import Scheduler
 from ekiden.queue.model import LaneFacts
 
@@ -13,6 +14,9 @@ _LEAP: Final = 30.0  # and whenever the clock goes on by as many seconds at once
 _LEAPS: Final = 500  # of which so many are looked at; beyond, only leaps twice as long, and again
 _TAIL: Final = 0.05  # of a provider's mail: what holds up the last of it is not what binds it
 _INSTANT: Final = 1e-3  # seconds that a look counts at least
+
+IN_LINE: Final = "more destinations wait than are served at once"
+TO_BE_TRIED: Final = "deferrals: the rest waits for its next try"
 
 Part = tuple[int, str]  # a job's mail to a provider
 
@@ -114,5 +118,8 @@ class Watch:
                 largest[lane.part] = lane
         for part, lane in largest.items():
             reason, _ = self._scheduler.why(lane.facts.destination, now, part[0])
+            if reason == NOTHING_DUE:  # of what the scheduler has in memory
+                due = any(at <= now for at in lane.rows.values())
+                reason = IN_LINE if due else TO_BE_TRIED
             seen = self.course.held_up.setdefault(part, {})
             seen[reason] = seen.get(reason, 0.0) + max(seconds, _INSTANT)
