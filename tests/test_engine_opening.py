@@ -1,17 +1,28 @@
 """Sessions begin as fast as the loop bears, and never stop to."""
 
+import heapq
+
+import pytest
+
 from ekiden.engine.opening import LATE, LEAST, MOST, Opening
+
+BREATH = 0.005  # seconds between two looks, as the dispatcher takes
+# Of each answer: seconds until it comes, milliseconds that it then costs.
+PLAIN = [(0.3, 0.3), (0.3, 0.3), (0.3, 0.1), (0.3, 0.3)]
+TLS = [(0.3, 0.3), (0.3, 0.2), (0.3, 0.3), (0.0, 0.8), (0.3, 0.4), (0.3, 0.3)]
 
 
 def test_a_loop_in_time_opens_as_many_as_a_turn_takes() -> None:
     opening = Opening()
-    for _ in range(1000):
+    for _ in range(10_000):
         opening.woke(LATE / 2)
     assert opening.most == MOST
 
 
 def test_a_late_loop_opens_fewer_and_a_few_always() -> None:
     opening = Opening()
+    for _ in range(10_000):
+        opening.woke(0.0)
     opening.woke(2 * LATE)
     assert opening.most == MOST // 2
     for _ in range(100):
@@ -19,11 +30,29 @@ def test_a_late_loop_opens_fewer_and_a_few_always() -> None:
     assert opening.most == LEAST
 
 
-def test_a_storm_settles_where_turns_are_short() -> None:
-    """A loop on which each session costs 2 ms, in the turn after the one that begins it."""
-    opening, late, longest = Opening(), 0.0, []
-    for _ in range(300):
-        opening.woke(late)
-        late = opening.most * 0.002
-        longest.append(late)
-    assert max(longest[10:]) < 0.020
+@pytest.mark.parametrize("answers", [PLAIN, TLS], ids=["plain", "tls"])
+def test_ten_thousand_sessions_open_in_short_turns(answers: list[tuple[float, float]]) -> None:
+    """A loop on which each session costs 0.4 ms at once and more with each of its answers."""
+    opening, opened, now, look = Opening(), 0, 0.0, 0.0
+    due: list[tuple[float, int]] = []
+    turns = []
+    while opened < 10_000 or due:
+        began = now
+        while due and due[0][0] <= began:
+            _, stage = heapq.heappop(due)
+            now += answers[stage][1] / 1000
+            if stage + 1 < len(answers):
+                heapq.heappush(due, (now + answers[stage + 1][0], stage + 1))
+        if began >= look and opened < 10_000:
+            opening.woke(began - look if look else 0.0)
+            for _ in range(opening.most):
+                opened += 1
+                now += 0.0004
+                heapq.heappush(due, (now + answers[0][0], 0))
+            look = now + BREATH
+        if now > began:
+            turns.append(now - began)
+        now = max(now, began + 0.0005)
+    turns.sort()
+    assert turns[len(turns) * 99 // 100] < 0.020
+    assert now < 2 * 10_000 * (0.4 + sum(cost for _, cost in answers)) / 1000
