@@ -2,18 +2,16 @@
 
 Two kinds, because the two ends of the scale want different behaviour:
 
-* `Bucket`, for seconds and minutes, is smooth: places in a row (`track`) with a small burst, or by
-  count (`sliding`) where it is a second's and too small to have one, each for the time at which the
-  message will reach the receiver. One that counts ten a second never sees eleven in a second, and
-  does not see ten in its first hundredth either.
+* `Bucket`, for seconds and minutes, is smooth: places in a row (`track`) with a small burst, each
+  counted for the time at which the message will reach the receiver. One that counts ten a second
+  never sees eleven in a second, and does not see ten in its first hundredth either.
 * `Allowance`, for hours and days, is a budget: it may be used at any speed that the other limits
   allow, and what is left of 500 a day is for tomorrow. Counts are kept in slots; a slot counts in
   full until all of it has left the span, so the limit holds for every span, at the price of coming
   back up to one slot late.
 
 Proof for `Bucket`: with burst b and interval i, any half-open span T holds at most
-b - 1 + ceil(T / i) starts. i = T / (N - b + 1 - margin), so that is at most N. By count, a span of
-ceil(1 / i) <= N intervals, which is more than a second, holds no more than so many. The margin
+b - 1 + ceil(T / i) starts. i = T / (N - b + 1 - margin), so that is at most N. The margin
 (5 %) is there because not every message takes the same time to the receiver: without it two on the
 border could fall into the same second over there. The first message of a session is counted for the
 time at which the session is expected to be open, or twice where nobody knew.
@@ -24,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from ekiden.shaping.caps import Rate
-from ekiden.shaping.sliding import SECOND, Sliding
 from ekiden.shaping.speed import Speed
 from ekiden.shaping.track import Track
 
@@ -73,11 +70,7 @@ class Bucket:
         self.label = label
         self._interval = seconds / (limit - burst + 1 - limit * MARGIN)
         # UNIX seconds in a float are exact to a quarter of a microsecond; the margin is far wider.
-        self._track: Track | Sliding = (
-            Sliding()
-            if burst == 1 and seconds == SECOND
-            else Track((burst - 1) * self._interval + 1e-6)
-        )
+        self._track = Track((burst - 1) * self._interval + 1e-6)
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time that one more may start."""

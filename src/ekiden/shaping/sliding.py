@@ -1,4 +1,4 @@
-"""Places by count: so many in any second or so, for found rates and small ones of our own. Pure.
+"""Places by count: so many in any second or so, for a rate that was found by asking. Pure.
 
 Places exactly an interval apart (`track`) are lost where no session is there to use them. While
 sessions wait for the rate nobody notices. But where they carry just what it allows, each that opens

@@ -1,4 +1,4 @@
-"""Places in a row, an interval apart: the clock of a slow rate, or of one with a burst. Pure.
+"""Places in a row, an interval apart: the clock of a rate of our own, or a slow one found. Pure.
 
 It is a virtual-scheduling bucket (GCRA, as in ITU-T I.371 annex A): a float says when the next
 place is, and with a burst a place may be used so many seconds early. What is added to it are places
