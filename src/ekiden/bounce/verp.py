@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 from ekiden import limits
@@ -30,7 +31,8 @@ DAY: Final = 86_400.0
 KEY_BYTES: Final = 16  # the shortest secret that is accepted
 _VERSION: Final = 1
 _MAC_BYTES: Final = 16
-_BODY_BYTES: Final = 11
+_BODY: Final = Struct(">BHQ")  # version, day, delivery
+_BODY_BYTES: Final = _BODY.size
 _TOKEN: Final = 44  # characters
 _LABEL: Final = b"ekiden return address"
 _VALUES: Final = {char: value for value, char in enumerate(ALPHABET)}
@@ -97,7 +99,7 @@ class ReturnAddresses:
             lifetime: Seconds for which it verifies, at least; rounded up to a whole day.
         """
         day = int(-(-(now + lifetime) // DAY))
-        body = bytes([_VERSION]) + day.to_bytes(2, "big") + delivery.to_bytes(8, "big")
+        body = _BODY.pack(_VERSION, day, delivery)
         token = _encode(body + self._keys[0].of(body))
         return f"{self._prefix}{token}@{self._domain}"
 

@@ -151,7 +151,6 @@ class CompiledTemplates:
         self, address: Address, values: Values, budget: Budget, marks: Marks
     ) -> tuple[Header, ...]:
         given = [_given(name, value) for name, value in marks.extra_headers]
-        taken = {name.lower() for name, _ in given}
         found = [
             (b"Date", date(int(marks.date))),
             self.sender,
@@ -162,11 +161,13 @@ class CompiledTemplates:
             _MIME_VERSION,
             *self.fixed,
         ]
-        found.extend(
-            (field.name, field.make(values, budget))
-            for field in self.extra
-            if field.name.lower() not in taken
-        )
+        if self.extra:
+            taken = {name.lower() for name, _ in given}
+            found.extend(
+                (field.name, field.make(values, budget))
+                for field in self.extra
+                if field.name.lower() not in taken
+            )
         found.extend(given)
         found.extend(self.root)
         return tuple(found)
@@ -230,7 +231,8 @@ def _field_value(name: str, text: str, charset: str) -> bytes:
 
 def _given(name: str, value: str) -> Header:
     """Return a field that the engine adds."""
-    check_value(name, value)
+    if name.lower() not in TOKENS:
+        check_value(name, value)
     return _field_name(name), _field_value(name, value, "utf-8")
 
 
@@ -241,7 +243,6 @@ def _field_name(name: str) -> bytes:
 
 
 def _message_id(text: str) -> str:
-    check_value("Message-ID", text)
     if not (text.startswith("<") and text.endswith(">") and "@" in text and " " not in text):
         raise RenderError(f"{text!r} is not a Message-ID", "Message-ID")
     return text

@@ -270,6 +270,7 @@ def identifiers(name: str, text: str) -> bytes:
         RenderError: It is not printable ASCII, or a token is too long for a line.
     """
     if not _PLAIN.fullmatch(text):
+        check_value(name, text)
         raise RenderError(f"{name} must be ASCII", name)
     if len(name) + 2 + len(text) <= FOLD_COLUMN + 2:
         return b" " + text.encode("ascii")
