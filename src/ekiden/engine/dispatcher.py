@@ -385,6 +385,7 @@ class Dispatcher:
 
         courier = Courier(self, order, site.hosts, dial, lookahead=self._options.lookahead)
         self._couriers[order.session_id] = courier
+        self._opening.begun(order.session_id)
         task = asyncio.create_task(courier.run(), name=f"session {order.session_id}")
         self._running[order.session_id] = task
         task.add_done_callback(lambda task: self._courier_ended(order.session_id, task))
@@ -392,6 +393,7 @@ class Dispatcher:
     def _courier_ended(self, session_id: int, task: asyncio.Task[None]) -> None:
         self._couriers.pop(session_id, None)
         self._running.pop(session_id, None)
+        self._opening.over(session_id)
         self._ended(task)
         self.poke()
 
@@ -428,6 +430,7 @@ class Dispatcher:
 
     def opened(self, session_id: int) -> None:
         """Tell the scheduler that the session stands."""
+        self._opening.over(session_id)
         self._scheduler.session_opened(session_id, self.now())
         self.poke()
 
