@@ -3,13 +3,14 @@
 import asyncio
 import os
 import threading
+from collections import Counter
 
 import pytest
 
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signed, Signer
-from ekiden.engine.signing import NICENESS, SigningThreads
+from ekiden.engine.signing import A_TURN, NICENESS, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -112,6 +113,37 @@ async def test_close_finishes_what_is_inside_and_refuses_more() -> None:
     with pytest.raises(UnavailableError):
         await sign(threads, signer, rendered(1), 0)
     assert not [t for t in threading.enumerate() if t.name.startswith("ekiden-sign")]
+
+
+async def test_what_was_signed_together_is_given_a_few_at_a_time() -> None:
+    async with SigningThreads(1, limit=100) as threads:
+        prepared = Signer([RSA]).prepare(rendered(1).headers, b"x" * 32, 0)
+        given: list[int] = []  # the turn of the loop in which each was given
+        turn, all_given = 0, asyncio.Event()
+
+        def take(signed: Signed) -> None:
+            assert isinstance(signed, bytes)
+            given.append(turn)
+            if len(given) == 40:
+                all_given.set()
+            if len(given) == 7:
+                raise RuntimeError("of one sender")  # and of nobody else
+
+        def count() -> None:
+            nonlocal turn
+            turn += 1
+            if not all_given.is_set():
+                loop.call_soon(count)
+
+        loop = asyncio.get_running_loop()
+        faults: list[object] = []
+        loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
+        count()
+        for _ in range(40):
+            threads.submit(prepared, take)
+        await all_given.wait()
+    assert max(Counter(given).values()) <= 2 * A_TURN  # two batches may come in one turn
+    assert [str(fault) for fault in faults] == ["of one sender"]
 
 
 async def test_room_is_told_once_for_all_that_left_together() -> None:

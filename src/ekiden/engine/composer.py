@@ -36,7 +36,7 @@ from ekiden.message.tokens import job_key
 from ekiden.queue.model import Claimed, JobFacts
 
 _JOBS_KEPT: Final = 256  # compiled jobs; one costs a few times its templates
-_SLICE: Final = 0.002  # seconds of rendering in one turn of the loop
+_SLICE: Final = 0.001  # seconds of rendering in one turn of the loop
 _merge_decoder: Final = msgspec.json.Decoder(dict[str, Any])
 
 
