@@ -10,7 +10,7 @@ import pytest
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signed, Signer
-from ekiden.engine.signing import A_TURN, NICENESS, SigningThreads
+from ekiden.engine.signing import A_TURN, NICENESS, SigningThreads, _Work
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -124,7 +124,7 @@ async def test_what_was_signed_together_is_given_a_few_at_a_time() -> None:
         def take(signed: Signed) -> None:
             assert isinstance(signed, bytes)
             given.append(turn)
-            if len(given) == 40:
+            if len(given) == 24:
                 all_given.set()
             if len(given) == 7:
                 raise RuntimeError("of one sender")  # and of nobody else
@@ -139,11 +139,27 @@ async def test_what_was_signed_together_is_given_a_few_at_a_time() -> None:
         faults: list[object] = []
         loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
         count()
-        for _ in range(40):
+        for _ in range(24):
             threads.submit(prepared, take)
         await all_given.wait()
     assert max(Counter(given).values()) <= 2 * A_TURN  # two batches may come in one turn
     assert [str(fault) for fault in faults] == ["of one sender"]
+
+
+async def test_much_that_has_gathered_is_given_in_few_turns() -> None:
+    """However long the turns: giving four in each, a busy loop would fall behind its threads."""
+    prepared = Signer([ED]).prepare(rendered(1).headers, b"x" * 32, 0)
+    given: list[Signed] = []
+    async with SigningThreads(1, limit=400) as threads:
+        threads._inside = threads._given = 400
+        threads._finished([_Work(prepared, given.append) for _ in range(400)])
+        assert len(given) == 100
+        turns = 0
+        while len(given) < 400:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns < 20
+        assert threads.inside == 0
 
 
 async def test_room_is_told_once_for_all_that_left_together() -> None:

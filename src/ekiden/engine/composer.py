@@ -6,9 +6,9 @@ way there; so is RSA, where keys cannot sign in batches and the threads have eno
 unsigned by accident: a domain with keys in the configuration is signed with all of them or not
 sent.
 
-Orders are made in turn, a few milliseconds of them in one turn of the loop, and a thread that is
-alone is given no more than it has room for: what waits is a claimed row, not a finished message.
-What waits for its job to be compiled stands aside meanwhile, and holds up nobody.
+Orders are made in turn, a millisecond of them in one turn of the loop, and only while the threads
+have room: what waits is a claimed row, not a finished message. What waits for its job to be
+compiled stands aside meanwhile, and holds up nobody.
 """
 
 import asyncio

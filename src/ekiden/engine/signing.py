@@ -19,9 +19,9 @@ a thread and back, so it is done on the loop (measured: docs/dkim.md).
 - The threads are a little less urgent to the kernel than the loop (`NICENESS`): where cores are
   few, the loop does not wait for one while a key is at work (bench/README.md: a fourth less of lag,
   the same rate).
-- What was signed together is given to those who wait for it `A_TURN` at a time: each has its
-  session begin a transaction, and sixteen at once keep the loop (p99 lag 14 -> 11 ms, at the same
-  rate).
+- What was signed together is given to those who wait for it `A_TURN` at a time, or a fourth of it
+  where more has gathered: each has its session begin a transaction, and sixteen at once keep the
+  loop (p99 lag 14 -> 11 ms, at the same rate).
 - An error of one message is that message's; a thread never dies of it.
 """
 
@@ -41,7 +41,7 @@ from ekiden.errors import UnavailableError
 BATCH: Final = 16  # messages to a hop
 PER_THREAD: Final = 64  # messages inside for each thread, waiting ones included
 ENOUGH: Final = 16  # messages inside for each thread: it is not idle before it is given the next
-A_TURN: Final = 4  # signed messages given to their senders in one turn of the loop
+A_TURN: Final = 4  # signed messages given to their senders in one turn of the loop, at least
 NICENESS: Final = 10  # of the threads, beside the process's own
 
 
@@ -190,12 +190,16 @@ class SigningThreads:
         self._flush()
 
     def _hand_out(self) -> None:
-        """Give some of what is signed in each turn of the loop: what each sets off takes time."""
-        self._handing_out = len(self._signed) > A_TURN
+        """Give some of what is signed in each turn of the loop: what each sets off takes time.
+
+        Where turns are long and much has gathered it is more, so that the threads never wait.
+        """
+        share = min(len(self._signed), max(A_TURN, len(self._signed) // A_TURN))
+        self._handing_out = share < len(self._signed)
         if self._handing_out:
             assert self._loop is not None  # noqa: S101 - somebody has handed them in
             self._loop.call_soon(self._hand_out)
-        for _ in range(min(len(self._signed), A_TURN)):
+        for _ in range(share):
             work = self._signed.popleft()
             work.given(work.signed)
 
