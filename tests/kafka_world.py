@@ -8,6 +8,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +56,10 @@ class Cluster:
                 "log_level": 0,
             }
         )
-        found = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        found: dict[int, Any] = {}
+        until = time.monotonic() + 30
+        while not found and time.monotonic() < until:  # nobody has written to it yet
+            found = consumer.list_topics(topic, timeout=10).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in found])
         try:
             yield consumer
