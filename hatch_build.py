@@ -1,7 +1,12 @@
-"""Compiles src/ekiden/dkim/batch.c when Ekiden is built or installed, where there is a compiler.
+"""Compiles src/ekiden/dkim/*.c when Ekiden is built or installed, where there is a compiler.
 
 Without one the package is the same but for the speed of signing (src/ekiden/dkim/batch.py). Run
-directly, `python hatch_build.py` compiles it into the source tree.
+directly, `python hatch_build.py` compiles into the source tree.
+
+Beside them it makes four empty libraries. libcrypto_mb (src/ekiden/dkim/lanes.py) as Intel's
+package brings it names the libraries of Intel's compiler, 130 MB that are not free, and calls
+nothing of theirs. With these in their places the dynamic linker is content, and would still refuse
+a libcrypto_mb that does call them.
 """
 
 import os
@@ -9,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +23,41 @@ try:
 except ImportError:  # run directly
     Hook = object
 
-SOURCE = Path("src/ekiden/dkim/batch.c")
-COMPILED = SOURCE.with_name("_batch.so")
+PLACE = Path("src/ekiden/dkim")
+SOURCES = (PLACE / "batch.c", PLACE / "lanes.c")
+COMPILED = PLACE / "_batch.so"
+STAND_INS = PLACE / "_stand_ins"
+STOOD_IN_FOR = ("libimf.so", "libintlc.so.5", "libirng.so", "libsvml.so")
 
 
 def compile_batch(root: Path) -> str:
-    """Compile, and return what went wrong; "" for nothing.
+    """Compile all, and return what went wrong; "" for nothing.
 
     Args:
         root: The source tree.
     """
+    wrong = compile_library(root / COMPILED, [root / source for source in SOURCES])
+    if wrong or not sys.platform.startswith("linux"):
+        return wrong
+    (root / STAND_INS).mkdir(exist_ok=True)
+    for name in STOOD_IN_FOR:
+        wrong = wrong or compile_library(
+            root / STAND_INS / name, ["-xc", os.devnull, f"-Wl,-soname,{name}"]
+        )
+    return wrong
+
+
+def compile_library(library: Path, sources: Sequence[str | Path]) -> str:
+    """Compile one library, and return what went wrong; "" for nothing.
+
+    Args:
+        library: What is made.
+        sources: Of what; options of the compiler, too.
+    """
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
-    made = (root / COMPILED).with_suffix(".new")  # a daemon may have the old one open
+    made = library.with_suffix(".new")  # a daemon may have the old one open
     command = [*shlex.split(compiler), "-O2", "-shared", "-fPIC"]
-    command += ["-o", str(made), str(root / SOURCE)]
+    command += ["-o", str(made), *map(str, sources)]
     try:
         # The compiler is the one who installs it has chosen.
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
@@ -38,7 +65,7 @@ def compile_batch(root: Path) -> str:
         return str(error)
     if done.returncode:
         return done.stderr.strip() or f"{compiler} ended with {done.returncode}"
-    made.replace(root / COMPILED)
+    made.replace(library)
     return ""
 
 
@@ -60,7 +87,7 @@ class CompileBatch(Hook):  # type: ignore[misc]  # hatchling is there in its own
             self.app.display_warning(f"messages will be signed one by one: {wrong}")
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-        build_data["artifacts"].append(f"/{COMPILED.as_posix()}")
+        build_data["artifacts"] += [f"/{COMPILED.as_posix()}", f"/{STAND_INS.as_posix()}/*"]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"  # it calls nothing of Python's
 

@@ -66,7 +66,7 @@ async def serve(config: Config, path: Path | None = None) -> None:
                 "ekiden runs",
                 version=__version__,
                 spool=str(config.spool.directory),
-                signatures="in batches" if batch.compiled() else "one by one: see docs/dkim.md",
+                signatures=batch.manner(),
             )
             notifier.ready("running")
 

@@ -18,23 +18,23 @@ struct crypto {
               const unsigned char *data, size_t size); /* EVP_DigestSign */
 };
 
-/* Sign `count` pieces of `data` with one key.
+/* Sign `count` pieces of `data` with one key, but for the `done` first ones.
  *
  * digest:     an EVP_MD; NULL for a key that brings its own (Ed25519).
  * ends:       for each piece, where it ends in `data`; it begins where the one before it ends.
  * signatures: room for `count` times `length` octets, the length of each signature.
  *
- * Returns how many were signed, from the first: less than `count` after an error.
+ * Returns how many are signed now, from the first: less than `count` after an error.
  */
 size_t ekiden_sign_each(const struct crypto *crypto, const void *digest, void *key,
                         const unsigned char *data, const size_t *ends, size_t count,
-                        unsigned char *signatures, size_t length)
+                        unsigned char *signatures, size_t length, size_t done)
 {
   void *context = crypto->context_new();
-  size_t done = 0, start = 0;
+  size_t start = done ? ends[done - 1] : 0;
 
   if (context == NULL)
-    return 0;
+    return done;
   for (; done < count; done++) {
     size_t made = length;
     if (crypto->context_reset(context) != 1 ||
