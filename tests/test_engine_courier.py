@@ -131,6 +131,85 @@ def reaching(wire: FakeWire) -> Callable[[MxHost], Any]:
     return dial
 
 
+class SlowDesk(FakeDesk):
+    """Its queue leases when it is told to, and it says how many it was asked for at once."""
+
+    def __init__(self, deliveries: int, *, then: Answer) -> None:
+        super().__init__(deliveries, then=then)
+        self.asked: list[int] = []
+        self.owed: list[Callable[[], None]] = []
+
+    def claim(
+        self, session_id: int, items: Sequence[Item], given: Callable[[Sequence[Claimed]], None]
+    ) -> None:
+        self.asked.append(len(items))
+        self.owed.append(lambda: FakeDesk.claim(self, session_id, items, given))
+
+    def lease(self) -> None:
+        while self.owed:
+            self.owed.pop()()
+
+
+async def carried(desk: SlowDesk, *, ahead_of_disk: int) -> None:
+    """Have all deliveries sent, `ahead_of_disk` of them while each claim is on its way."""
+    wire = FakeWire()
+    running = asyncio.create_task(courier(desk, reaching(wire)).run())
+    patience = ahead_of_disk
+    while not running.done():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if wire.begun.is_set() and (patience or not desk.owed):
+            patience -= bool(desk.owed)
+            await wire.answer()
+        else:
+            desk.lease()
+            patience = ahead_of_disk
+    await running
+
+
+async def test_where_the_receiver_is_faster_than_the_disk_more_is_claimed_ahead() -> None:
+    desk = SlowDesk(400, then=Finish("no work"))
+    await carried(desk, ahead_of_disk=1000)
+    assert desk.sent == list(range(1, 401))
+    assert desk.asked[:2] == [1, 8]  # as before: nothing is known of the receiver yet
+    assert max(desk.asked) > 12
+    assert max(desk.asked) <= 4 * 8 + 1
+    assert len(desk.asked) < 30  # 80 with five at a time
+
+
+async def test_a_slow_receiver_is_given_no_more_than_the_lookahead() -> None:
+    desk = SlowDesk(200, then=Finish("no work"))
+    await carried(desk, ahead_of_disk=1)
+    assert desk.sent == list(range(1, 201))
+    assert max(desk.asked) <= 8
+
+
+async def test_a_receiver_that_grows_slow_is_given_less_again() -> None:
+    desk = SlowDesk(400, then=Finish("no work"))
+    wire = FakeWire()
+    quick = courier(desk, reaching(wire))
+    running = asyncio.create_task(quick.run())
+    while len(desk.sent) < 200 or desk.owed:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if wire.begun.is_set():
+            await wire.answer()
+        else:
+            desk.lease()
+    asked = len(desk.asked)
+    assert desk.asked[asked - 1] > 12
+    while not running.done():
+        for _ in range(20):
+            await asyncio.sleep(0)
+        desk.lease()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        if wire.begun.is_set():
+            await wire.answer()
+    assert max(desk.asked[asked + 2 :]) <= 8
+    assert desk.sent == list(range(1, 401))
+
+
 async def test_told_to_end_it_concludes_what_is_on_the_wire_and_gives_the_rest_back() -> None:
     # Nine messages at a receiver that takes seconds for each are more than a drain waits for.
     desk, wire = FakeDesk(9, then=Idle(NOW, "")), FakeWire()
