@@ -8,7 +8,15 @@ from pathlib import Path
 
 import hatch_build
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
+    RSAPrivateNumbers,
+    RSAPublicNumbers,
+    generate_private_key,
+    rsa_crt_dmp1,
+    rsa_crt_dmq1,
+    rsa_crt_iqmp,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +101,35 @@ def test_other_keys_are_signed_with_one_after_the_other(exponent: int, bits: int
     if key is None:  # more than MOST_BITS
         assert bits > batch.MOST_BITS
         return
+    assert key.lanes is None
+    assert key.sign([b"a"] * 9) == [sign_one(private, b"a")] * 9
+
+
+def with_unequal_primes() -> RSAPrivateKey:
+    """A key of 2048 bits whose primes have 1030 and 1018: allowed, and no lane has room for it."""
+    while True:
+        long, short = (
+            generate_private_key(65537, bits).private_numbers().p for bits in (2060, 2036)
+        )
+        private_exponent = pow(65537, -1, (long - 1) * (short - 1))
+        if (long * short).bit_length() == 2048:
+            break
+    return RSAPrivateNumbers(
+        p=long,
+        q=short,
+        d=private_exponent,
+        dmp1=rsa_crt_dmp1(private_exponent, long),
+        dmq1=rsa_crt_dmq1(private_exponent, short),
+        iqmp=rsa_crt_iqmp(long, short),
+        public_numbers=RSAPublicNumbers(65537, long * short),
+    ).private_key()
+
+
+def test_a_key_whose_primes_are_not_of_one_size_signs_all_the_same() -> None:
+    private = with_unequal_primes()
+    by_lanes(KEYS[2048])
+    key = batch_key(private)
+    assert key is not None
     assert key.lanes is None
     assert key.sign([b"a"] * 9) == [sign_one(private, b"a")] * 9
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -50,13 +50,14 @@ class LaneKey:
     """An RSA key's numbers as libcrypto_mb takes them.
 
     Args:
-        private: The key; its size and exponent are among `KIBIBITS` and `EXPONENT`.
+        private: The key, of a size and exponent that `lane_key` lets through.
         library: libcrypto_mb.
         crypto: libcrypto.
         compiled: What batch.c and lanes.c were compiled to.
 
     Raises:
         AttributeError: One of them is not what it should be.
+        OverflowError: A prime is longer than half of the key.
     """
 
     def __init__(
@@ -118,8 +119,8 @@ class LaneKey:
         return signed
 
 
-def _address(function: object) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0  # type: ignore[arg-type]  # it is one
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _method(library: ctypes.CDLL, name: str) -> int:
@@ -129,12 +130,12 @@ def _method(library: ctypes.CDLL, name: str) -> int:
     return method
 
 
-def _words(number: int, bits: int) -> "ctypes.Array[ctypes.c_char]":
+def _words(number: int, bits: int) -> "ctypes.Array[ctypes.c_uint64]":
     """Return a number as 64-bit words, the least significant first, on a word's boundary."""
     octets = -(-bits // _WORD) * _WORD // 8
     words = (ctypes.c_uint64 * (octets // 8))()  # not `c_char`: that stands anywhere
     ctypes.memmove(words, number.to_bytes(octets, "little"), octets)
-    return words  # type: ignore[return-value]  # an array is an array to who passes its address
+    return words
 
 
 def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL, compiled: ctypes.CDLL) -> LaneKey | None:
@@ -154,7 +155,7 @@ def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL, compiled: ctypes.CDLL)
     library = multi_buffer()
     try:
         return None if library is None else LaneKey(private, library, crypto, compiled)
-    except AttributeError:
+    except (AttributeError, OverflowError):
         return None
 
 
