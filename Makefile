@@ -11,7 +11,7 @@ WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
 help: ## what each target does
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BIN)/.installed: pyproject.toml hatch_build.py src/ekiden/dkim/batch.c src/ekiden/dkim/lanes.c
+$(BIN)/.installed: pyproject.toml hatch_build.py $(wildcard src/ekiden/dkim/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Ekiden needs Python 3.11 or newer; say make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .

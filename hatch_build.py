@@ -24,7 +24,8 @@ except ImportError:  # run directly
     Hook = object
 
 PLACE = Path("src/ekiden/dkim")
-SOURCES = (PLACE / "batch.c", PLACE / "lanes.c")
+SOURCES = tuple(PLACE / name for name in ("batch.c", "lanes.c", "crew.c"))
+HEADER = PLACE / "signing.h"
 COMPILED = PLACE / "_batch.so"
 STAND_INS = PLACE / "_stand_ins"
 STOOD_IN_FOR = ("libimf.so", "libintlc.so.5", "libirng.so", "libsvml.so")
@@ -56,7 +57,7 @@ def compile_library(library: Path, sources: Sequence[str | Path]) -> str:
     """
     compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
     made = library.with_suffix(".new")  # a daemon may have the old one open
-    command = [*shlex.split(compiler), "-O2", "-shared", "-fPIC"]
+    command = [*shlex.split(compiler), "-O2", "-shared", "-fPIC", "-pthread"]
     command += ["-o", str(made), *map(str, sources)]
     try:
         # The compiler is the one who installs it has chosen.
@@ -93,4 +94,4 @@ class CompileBatch(Hook):  # type: ignore[misc]  # hatchling is there in its own
 
 
 if __name__ == "__main__":
-    sys.exit(compile_batch(Path(__file__).parent))
+    sys.exit(compile_batch(Path(__file__).parent) or 0)

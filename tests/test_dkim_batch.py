@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dkim_compiled import ROOT, compile_copy, copy_sources
 from dkim_oracle import verdicts
 from ekiden.dkim import batch
 from ekiden.dkim.batch import BatchKey, Private, batch_key, sign_one
@@ -23,26 +24,14 @@ from ekiden.dkim.sign import Prepared, Signer, finish_each
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
-ROOT = Path(__file__).parent.parent
 RSA = generate("example.jp", "rsa", Algorithm.RSA)
 ED = generate("example.jp", "ed", Algorithm.ED25519)
-
-
-def copy_sources(root: Path) -> None:
-    (root / hatch_build.PLACE).mkdir(parents=True)
-    for source in hatch_build.SOURCES:
-        shutil.copy(ROOT / source, root / source)
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """batch.c as an installation compiles it, from a copy of the tree."""
-    root = tmp_path_factory.mktemp("tree")
-    copy_sources(root)
-    wrong = hatch_build.compile_batch(root)
-    if wrong:
-        pytest.skip(f"no compiler here: {wrong}")
-    return root / hatch_build.COMPILED
+    return compile_copy(tmp_path_factory.mktemp("tree"))
 
 
 def in_batches(private: Private, compiled: Path) -> BatchKey:

@@ -4,13 +4,16 @@ import asyncio
 import os
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from dkim_oracle import verdicts
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signed, Signer
-from ekiden.engine.signing import A_TURN, NICENESS, SigningThreads, _Work
+from ekiden.engine import signers
+from ekiden.engine.signers import NICENESS, Work
+from ekiden.engine.signing import A_TURN, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -18,6 +21,17 @@ LEAST_URGENT = 19  # sched(7)
 
 RSA = generate("example.jp", "rsa", Algorithm.RSA)
 ED = generate("example.jp", "ed", Algorithm.ED25519)
+
+
+@pytest.fixture(params=["a crew", "Python's threads"], autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Everything holds for both kinds of threads."""
+    found: str = request.param
+    if found == "Python's threads":
+        monkeypatch.setattr(signers, "start_crew", lambda *_: None)
+    elif RSA.batch is None:
+        pytest.skip("crew.c is not compiled here: python hatch_build.py")
+    return found
 
 
 def rendered(number: int) -> Rendered:
@@ -66,7 +80,7 @@ async def test_no_more_than_the_limit_is_inside() -> None:
 
 
 async def test_only_the_private_key_operation_leaves_the_loop(
-    monkeypatch: pytest.MonkeyPatch,
+    kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[str] = []
     real = Prepared.finish
@@ -78,7 +92,7 @@ async def test_only_the_private_key_operation_leaves_the_loop(
     monkeypatch.setattr(Prepared, "finish", spy)
     async with SigningThreads(1) as threads:
         await sign(threads, Signer([RSA, ED]), rendered(1), 0)
-    assert used == ["ekiden-sign-0"]
+    assert used == (["ekiden-sign-0"] if kind == "Python's threads" else [])  # a crew has none
 
 
 async def test_an_error_belongs_to_its_message() -> None:
@@ -100,6 +114,41 @@ async def test_an_error_belongs_to_its_message() -> None:
         assert [isinstance(answer, bytes) for answer in answers] == [True, False, True]
         assert isinstance(answers[1], TypeError)
         assert threads.inside == 0
+
+
+async def test_keys_of_both_kinds_sign_side_by_side() -> None:
+    alone = replace(generate("other.example", "o", Algorithm.RSA), batch=None)
+    identities = [[RSA], [alone], [RSA, ED], [alone, ED]]
+    async with SigningThreads(2) as threads:
+        signers_ = [Signer(keys) for keys in identities]
+        messages = await asyncio.gather(
+            *(sign(threads, signers_[i % 4], rendered(i), 1_700_000_000) for i in range(40))
+        )
+    for number, message in enumerate(messages):
+        assert message.endswith(b"\r\n\r\nmessage %d\r\n" % number)
+        keys = identities[number % 4]
+        assert verdicts(message, keys) == [True] * len(keys)
+
+
+async def test_what_libcrypto_does_not_sign_cryptography_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key = generate("example.jp", "refused", Algorithm.RSA)
+    if key.batch is None:
+        pytest.skip("batch.c is not compiled here: python hatch_build.py")
+    monkeypatch.setattr(key.batch, "_length", 512)  # not what this key makes
+    async with SigningThreads(2) as threads:
+        signer = Signer([key])
+        messages = await asyncio.gather(*(sign(threads, signer, rendered(i), 0) for i in range(9)))
+        assert threads.inside == 0
+    # Asked in the moment of the end, too.
+    threads = SigningThreads(1)
+    threads.start()
+    tasks = [asyncio.create_task(sign(threads, signer, rendered(i), 0)) for i in range(9)]
+    await asyncio.sleep(0)
+    await threads.close()
+    for message in [*messages, *await asyncio.gather(*tasks)]:
+        assert verdicts(message, [key]) == [True]
 
 
 async def test_close_finishes_what_is_inside_and_refuses_more() -> None:
@@ -152,7 +201,7 @@ async def test_much_that_has_gathered_is_given_in_few_turns() -> None:
     given: list[Signed] = []
     async with SigningThreads(1, limit=400) as threads:
         threads._inside = threads._given = 400
-        threads._finished([_Work(prepared, given.append) for _ in range(400)])
+        threads._finished([Work(prepared, given.append) for _ in range(400)])
         assert len(given) == 100
         turns = 0
         while len(given) < 400:
@@ -187,7 +236,7 @@ async def test_the_threads_give_the_loop_precedence() -> None:
     if own + NICENESS > LEAST_URGENT:
         pytest.skip("this process is too nice already")
     async with SigningThreads(2) as threads:
-        await sign(threads, Signer([RSA]), rendered(1), 1_700_000_000)
+        await sign(threads, Signer([replace(RSA, batch=None)]), rendered(1), 1_700_000_000)
         workers = [one for one in threading.enumerate() if one.name.startswith("ekiden-sign")]
         found = {os.getpriority(os.PRIO_PROCESS, one.native_id or 0) for one in workers}
     assert found <= {own, own + NICENESS}  # `own` until a thread has begun to run

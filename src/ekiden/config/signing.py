@@ -48,8 +48,8 @@ class Dkim(msgspec.Struct, frozen=True, kw_only=True, rename={"keys": "key"}):
     threads: Annotated[
         int,
         Key(
-            "Threads that sign beside the event loop; 0 means one per core. When two or more are "
-            "busy, the loop signs too; with 1 it never does.",
+            "Threads that sign beside the event loop; 0 means one per core. Where signatures are "
+            "made one by one and two or more are busy, the loop signs too; with 1 it never does.",
             why="An RSA-2048 signature takes most of a millisecond and does not hold the GIL.",
             minimum=0,
             maximum=256,

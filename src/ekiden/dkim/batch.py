@@ -55,7 +55,7 @@ def sign_one(private: Private, data: bytes) -> bytes:
 
 
 class _Functions(ctypes.Structure):
-    """`struct crypto` of batch.c."""
+    """`struct crypto` of signing.h."""
 
     _fields_ = (
         ("context_new", ctypes.c_void_p),
@@ -63,6 +63,7 @@ class _Functions(ctypes.Structure):
         ("context_reset", ctypes.c_void_p),
         ("init", ctypes.c_void_p),
         ("sign", ctypes.c_void_p),
+        ("forget_errors", ctypes.c_void_p),
     )
 
 
@@ -75,20 +76,15 @@ class _Library:
     """
 
     def __init__(self, library_file: Path) -> None:
-        self.compiled = ctypes.CDLL(str(library_file))
-        self.sign_each = self.compiled.ekiden_sign_each  # gives the GIL away
-        self.sign_each.restype = ctypes.c_size_t
-        self.sign_each.argtypes = (
-            *(ctypes.c_void_p,) * 3,
-            ctypes.c_char_p,
-            ctypes.c_void_p,
-            ctypes.c_size_t,
-            ctypes.c_void_p,
-            *(ctypes.c_size_t,) * 2,
-        )
+        self.sign = ctypes.CDLL(str(library_file)).ekiden_sign  # gives the GIL away
+        self.sign.restype = None
+        self.sign.argtypes = (ctypes.c_void_p,)
         crypto = _libcrypto()  # keeps the GIL: these take no time
-        names = ("MD_CTX_new", "MD_CTX_free", "MD_CTX_reset", "DigestSignInit", "DigestSign")
-        found = (ctypes.cast(getattr(crypto, f"EVP_{name}"), ctypes.c_void_p) for name in names)
+        names = (
+            *(f"EVP_MD_CTX_{name}" for name in ("new", "free", "reset")),
+            *("EVP_DigestSignInit", "EVP_DigestSign", "ERR_clear_error"),
+        )
+        found = (ctypes.cast(getattr(crypto, name), ctypes.c_void_p) for name in names)
         self.functions = _Functions(*found)
         self.crypto = crypto
         crypto.EVP_sha256.restype = ctypes.c_void_p
@@ -101,15 +97,14 @@ class _Library:
     def load(self, der: bytes) -> int:
         """Return an EVP_PKEY made of a key's PKCS #8 form; 0 if it could not be."""
         start = ctypes.c_char_p(der)
-        return self.crypto.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der)) or 0
+        key: int = self.crypto.d2i_AutoPrivateKey(None, ctypes.byref(start), len(der)) or 0
+        if not key:
+            self.crypto.ERR_clear_error()
+        return key
 
     def free(self, key: int) -> None:
         """Free an EVP_PKEY."""
         self.crypto.EVP_PKEY_free(key)
-
-    def forget_errors(self) -> None:
-        """Empty this thread's queue of errors."""
-        self.crypto.ERR_clear_error()
 
 
 def _libcrypto() -> ctypes.PyDLL:
@@ -136,6 +131,40 @@ def manner() -> str:
     return "in batches" if multi_buffer() is None else "in batches, RSA eight at a time"
 
 
+class Order(ctypes.Structure):
+    """`struct order` of signing.h: pieces of data, to be signed with one key.
+
+    Made by `BatchKey.order`; signed by `sign` on the calling thread, or on one of a `dkim.crew`.
+    """
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("crypto", "digest", "key", "multi", "numbers")),
+        ("data", ctypes.c_char_p),
+        ("ends", ctypes.c_void_p),
+        ("count", ctypes.c_size_t),
+        ("made", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+        ("done", ctypes.c_size_t),
+    )
+    owner: "BatchKey"  # and what it points to must live as long as it does:
+    kept: tuple[bytes, "ctypes.Array[ctypes.c_size_t]", "ctypes.Array[ctypes.c_char]"]
+
+    def sign(self) -> None:
+        """Sign all, here and now; the GIL is free meanwhile."""
+        self.owner.library.sign(ctypes.byref(self))
+
+    def signatures(self) -> list[bytes]:
+        """Return what has been made, one for each piece.
+
+        Raises:
+            UnavailableError: libcrypto refused; nothing is known of any of them.
+        """
+        if self.done != self.count:
+            raise UnavailableError(f"libcrypto signed {self.done} of {self.count}")
+        made, length = self.kept[2].raw, self.length
+        return [made[at : at + length] for at in range(0, len(made), length)]
+
+
 class BatchKey:
     """A private key in libcrypto's hands.
 
@@ -150,10 +179,9 @@ class BatchKey:
     def __init__(self, private: Private, library: _Library) -> None:
         plain = serialization.NoEncryption()
         pkcs8 = serialization.PrivateFormat.PKCS8
-        self._library = library
+        self.library = library
         self._key = library.load(private.private_bytes(serialization.Encoding.DER, pkcs8, plain))
         if not self._key:
-            library.forget_errors()
             raise UnavailableError("libcrypto does not read the key")
         freed = weakref.finalize(self, library.free, self._key)
         freed.atexit = False  # a thread may be signing still
@@ -163,7 +191,25 @@ class BatchKey:
             self._length, self._digest = ED25519_OCTETS, None
         else:
             self._length, self._digest = (private.key_size + 7) // 8, library.sha256
-            self.lanes = lane_key(private, library.crypto, library.compiled)
+            self.lanes = lane_key(private, library.crypto)
+
+    def order(self, pieces: Sequence[bytes]) -> Order:
+        """Return pieces of canonical data as what is to be signed with this key."""
+        if self._hashed_first:
+            pieces = [hashlib.sha256(piece).digest() for piece in pieces]
+        count, length = len(pieces), self._length
+        ends = (ctypes.c_size_t * count)(*accumulate(map(len, pieces)))
+        made = ctypes.create_string_buffer(count * length)
+        data = b"".join(pieces)
+        order = Order(
+            ctypes.addressof(self.library.functions),
+            *(self._digest, self._key),
+            *(self.lanes.addresses if self.lanes is not None else (None, None)),
+            *(data, ctypes.addressof(ends), count, ctypes.addressof(made), length),
+        )
+        order.owner = self
+        order.kept = (data, ends, made)
+        return order
 
     def sign(self, pieces: Sequence[bytes]) -> list[bytes]:
         """Return the signature of each piece of canonical data, as `sign_one` would.
@@ -173,25 +219,9 @@ class BatchKey:
         Raises:
             UnavailableError: libcrypto refused; nothing is known of any of them.
         """
-        if self._hashed_first:
-            pieces = [hashlib.sha256(piece).digest() for piece in pieces]
-        count, length = len(pieces), self._length
-        ends = (ctypes.c_size_t * count)(*accumulate(map(len, pieces)))
-        made = ctypes.create_string_buffer(count * length)
-        data = b"".join(pieces)
-        done = 0
-        if self.lanes is not None:
-            done = self.lanes.sign(self._digest, data, ends, made)
-        if done < count:
-            functions = ctypes.byref(self._library.functions)
-            done = self._library.sign_each(
-                functions, self._digest, self._key, data, ends, count, made, length, done
-            )
-        if done != count:
-            self._library.forget_errors()
-            raise UnavailableError(f"libcrypto signed {done} of {count}")
-        signatures = made.raw
-        return [signatures[at : at + length] for at in range(0, count * length, length)]
+        order = self.order(pieces)
+        order.sign()
+        return order.signatures()
 
 
 def batch_key(private: Private, library_file: Path = COMPILED) -> BatchKey | None:

@@ -1,39 +1,15 @@
-/* RSA signatures eight at a time, one in each lane of the processor's vectors, by libcrypto_mb.
- *
- * As in batch.c the caller finds the functions and passes them in.
- */
+/* RSA signatures eight at a time, one in each lane of the processor's vectors, by libcrypto_mb. */
 
-#include <stddef.h>
-#include <stdint.h>
+#include "signing.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-enum { LANES = 8, SHA256_OCTETS = 32, MOST_OCTETS = 512 }; /* 512: RSA-4096 */
+enum { SHA256_OCTETS = 32, MOST_OCTETS = 512 }; /* 512: RSA-4096 */
 
 /* RFC 8017 section 9.2, note 1: what stands before a SHA-256. */
 static const unsigned char NAMED_SHA256[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
                                              0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
-
-struct multi_buffer {
-  int (*hash)(const void *data, size_t size, unsigned char *made, unsigned *length,
-              const void *digest, void *);            /* EVP_Digest */
-  void (*cleanse)(void *memory, size_t size);         /* OPENSSL_cleanse */
-  uint32_t (*sign)(const unsigned char *const from[LANES], unsigned char *const to[LANES],
-                   const uint64_t *const p[LANES], const uint64_t *const q[LANES],
-                   const uint64_t *const dp[LANES], const uint64_t *const dq[LANES],
-                   const uint64_t *const inverse_q[LANES], int bits, const void *method,
-                   unsigned char *room);              /* mbx_rsa_private_crt_mb8 */
-  uint32_t (*open)(const unsigned char *const from[LANES], unsigned char *const to[LANES],
-                   const uint64_t *const n[LANES], int bits, const void *method,
-                   unsigned char *room);              /* mbx_rsa_public_mb8, e = 65537 */
-  const void *signing, *opening;                      /* its methods for a key of this size */
-  size_t room;                                        /* octets of room that the larger one wants */
-};
-
-struct rsa_key { /* numbers as 64-bit words, least significant first */
-  const uint64_t *p, *q, *dp, *dq, *inverse_q, *n;
-  int bits;
-};
 
 /* EMSA-PKCS1-v1_5 with SHA-256 (RFC 8017 section 9.2). Returns 0 if the hash could not be made. */
 static int encode(const struct multi_buffer *with, const void *digest, const unsigned char *data,
@@ -49,42 +25,39 @@ static int encode(const struct multi_buffer *with, const void *digest, const uns
   return with->hash(data, size, made + length - SHA256_OCTETS, NULL, digest, NULL) == 1;
 }
 
-/* Sign as ekiden_sign_each of batch.c does, eight at a time, while at least `least` are left.
- *
- * Every signature is opened again with the public key before it counts: one that went wrong in the
+/* Every signature is opened again with the public key before it counts: one that went wrong in the
  * Chinese remainder step would give the key away (Boneh, DeMillo and Lipton, 1997).
- *
- * Returns how many were signed, from the first.
  */
-size_t ekiden_sign_lanes(const struct multi_buffer *with, const void *digest,
-                         const struct rsa_key *key, const unsigned char *data, const size_t *ends,
-                         size_t count, unsigned char *signatures, size_t least)
+void ekiden_sign_lanes(struct order *order)
 {
+  const struct multi_buffer *with = order->multi;
+  const struct rsa_key *key = order->numbers;
   unsigned char encoded[LANES][MOST_OCTETS], opened[LANES][MOST_OCTETS], spare[MOST_OCTETS];
   const unsigned char *from[LANES], *signed_[LANES];
   unsigned char *to[LANES], *back[LANES];
   const uint64_t *p[LANES], *q[LANES], *dp[LANES], *dq[LANES], *inverse_q[LANES], *n[LANES];
-  size_t length = (size_t)key->bits / 8, done = 0, lane;
-  unsigned char *room = malloc(with->room);
+  size_t length = (size_t)key->bits / 8, lane;
+  unsigned char *room;
 
-  if (room == NULL || length > MOST_OCTETS)
-    count = 0;
+  if (length != order->length || length > MOST_OCTETS || (room = malloc(with->room)) == NULL)
+    return;
   for (lane = 0; lane < LANES; lane++) {
     p[lane] = key->p, q[lane] = key->q, dp[lane] = key->dp, dq[lane] = key->dq;
     inverse_q[lane] = key->inverse_q, n[lane] = key->n;
     back[lane] = opened[lane];
   }
-  while (done < count && count - done >= least) {
-    size_t taken = count - done < LANES ? count - done : LANES;
+  while (order->done < order->count && order->count - order->done >= with->least) {
+    size_t left = order->count - order->done, taken = left < LANES ? left : LANES;
 
     for (lane = 0; lane < LANES; lane++) {
-      size_t at = done + lane, start = at ? ends[at - 1] : 0;
+      size_t at = order->done + lane, start = at ? order->ends[at - 1] : 0;
       if (lane >= taken) { /* an empty lane does the first one's work again */
         from[lane] = encoded[0];
         to[lane] = spare;
-      } else if (encode(with, digest, data + start, ends[at] - start, encoded[lane], length)) {
+      } else if (encode(with, order->digest, order->data + start, order->ends[at] - start,
+                        encoded[lane], length)) {
         from[lane] = encoded[lane];
-        to[lane] = signatures + at * length;
+        to[lane] = order->signatures + at * length;
       } else
         goto end;
       signed_[lane] = to[lane];
@@ -95,11 +68,9 @@ size_t ekiden_sign_lanes(const struct multi_buffer *with, const void *digest,
     for (lane = 0; lane < taken; lane++)
       if (memcmp(opened[lane], encoded[lane], length) != 0)
         goto end;
-    done += taken;
+    order->done += taken;
   }
 end:
-  if (room != NULL)
-    with->cleanse(room, with->room);
+  with->cleanse(room, with->room);
   free(room);
-  return done;
 }

@@ -28,17 +28,18 @@ _WORD: Final = 64  # bits of the numbers' words
 
 
 class _MultiBuffer(ctypes.Structure):
-    """`struct multi_buffer` of lanes.c."""
+    """`struct multi_buffer` of signing.h."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("hash", "cleanse", "sign", "open")),
         *((name, ctypes.c_void_p) for name in ("signing", "opening")),
         ("room", ctypes.c_size_t),
+        ("least", ctypes.c_size_t),
     )
 
 
 class _RsaKey(ctypes.Structure):
-    """`struct rsa_key` of lanes.c."""
+    """`struct rsa_key` of signing.h."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("p", "q", "dp", "dq", "inverse_q", "n")),
@@ -53,29 +54,17 @@ class LaneKey:
         private: The key, of a size and exponent that `lane_key` lets through.
         library: libcrypto_mb.
         crypto: libcrypto.
-        compiled: What batch.c and lanes.c were compiled to.
 
     Raises:
         AttributeError: One of them is not what it should be.
         OverflowError: A prime is longer than half of the key.
     """
 
-    def __init__(
-        self,
-        private: RSAPrivateKey,
-        library: ctypes.CDLL,
-        crypto: ctypes.CDLL,
-        compiled: ctypes.CDLL,
-    ) -> None:
-        self._sign = compiled.ekiden_sign_lanes  # gives the GIL away
-        self._sign.restype = ctypes.c_size_t
-        pointer, size = ctypes.c_void_p, ctypes.c_size_t
-        self._sign.argtypes = (*(pointer,) * 3, ctypes.c_char_p, pointer, size, pointer, size)
-
+    def __init__(self, private: RSAPrivateKey, library: ctypes.CDLL, crypto: ctypes.CDLL) -> None:
         kibibits = private.key_size // 1024
         signing = _method(library, f"mbx_RSA{kibibits}K_private_crt_Method")
         opening = _method(library, f"mbx_RSA{kibibits}K_pub65537_Method")
-        library.mbx_RSA_Method_BufSize.argtypes = (pointer,)
+        library.mbx_RSA_Method_BufSize.argtypes = (ctypes.c_void_p,)
         self._functions = _MultiBuffer(
             _address(crypto.EVP_Digest),
             _address(crypto.OPENSSL_cleanse),
@@ -84,6 +73,7 @@ class LaneKey:
             signing,
             opening,
             max(map(library.mbx_RSA_Method_BufSize, (signing, opening))),
+            LEAST,
         )
         numbers = private.private_numbers()
         half = private.key_size // 2
@@ -94,29 +84,10 @@ class LaneKey:
         self._words.append(_words(numbers.public_numbers.n, private.key_size))
         self._key = _RsaKey(*map(ctypes.addressof, self._words), private.key_size)
 
-    def sign(
-        self,
-        digest: int | None,
-        data: bytes,
-        ends: "ctypes.Array[ctypes.c_size_t]",
-        made: "ctypes.Array[ctypes.c_char]",
-    ) -> int:
-        """Sign pieces of data, eight at a time, while `LEAST` are left.
-
-        Safe on several threads at once; the GIL is free meanwhile.
-
-        Args:
-            digest: libcrypto's SHA-256.
-            data: The pieces, one after the other.
-            ends: Where each ends.
-            made: Room for the signatures, one after the other.
-
-        Returns:
-            How many are signed, from the first.
-        """
-        key, functions = ctypes.byref(self._key), ctypes.byref(self._functions)
-        signed: int = self._sign(functions, digest, key, data, ends, len(ends), made, LEAST)
-        return signed
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """Where `struct multi_buffer` and `struct rsa_key` are, while this object is."""
+        return ctypes.addressof(self._functions), ctypes.addressof(self._key)
 
 
 def _address(function: Any) -> int:
@@ -138,7 +109,7 @@ def _words(number: int, bits: int) -> "ctypes.Array[ctypes.c_uint64]":
     return words
 
 
-def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL, compiled: ctypes.CDLL) -> LaneKey | None:
+def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL) -> LaneKey | None:
     """Return what signs eight messages at a time with a key; None where nothing does.
 
     Nobody has tried yet whether it signs rightly (`dkim.batch.batch_key` does).
@@ -146,7 +117,6 @@ def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL, compiled: ctypes.CDLL)
     Args:
         private: The key.
         crypto: libcrypto.
-        compiled: What batch.c and lanes.c were compiled to.
     """
     kibibits, rest = divmod(private.key_size, 1024)
     public = private.public_key().public_numbers()
@@ -154,7 +124,7 @@ def lane_key(private: RSAPrivateKey, crypto: ctypes.CDLL, compiled: ctypes.CDLL)
         return None
     library = multi_buffer()
     try:
-        return None if library is None else LaneKey(private, library, crypto, compiled)
+        return None if library is None else LaneKey(private, library, crypto)
     except (AttributeError, OverflowError):
         return None
 

@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from ekiden.dkim.batch import sign_one
+from ekiden.dkim.batch import Order, sign_one
 from ekiden.dkim.canonical import body_hash, relaxed_value
 from ekiden.dkim.keys import Algorithm, Key
 from ekiden.errors import ConfigError
@@ -93,30 +93,57 @@ def finish_each(batch: Sequence[Prepared]) -> list[Signed]:
         For each message what `Prepared.finish` returns, or the error that it raises: what is wrong
         with one is no fault of the others.
     """
-    same_keys: dict[int, list[int]] = {}
-    for place, prepared in enumerate(batch):
-        same_keys.setdefault(id(prepared.keys), []).append(place)
     signed: list[Signed] = [b""] * len(batch)
-    for places in same_keys.values():
+    for places in alike(batch):
         for place, one in zip(places, _finish_alike([batch[at] for at in places]), strict=True):
             signed[place] = one
     return signed
 
 
-def _finish_alike(group: Sequence[Prepared]) -> list[Signed]:
+def alike(batch: Sequence[Prepared]) -> list[list[int]]:
+    """Return the places of messages that the same keys sign, together."""
+    same_keys: dict[int, list[int]] = {}
+    for place, prepared in enumerate(batch):
+        same_keys.setdefault(id(prepared.keys), []).append(place)
+    return list(same_keys.values())
+
+
+def orders(group: Sequence[Prepared]) -> list[Order] | None:
+    """Return what is to be signed for messages of the same keys, an order for each key.
+
+    None where one of the keys does not sign in batches. What is wrong with one message raises.
+    """
     batches = [key.batch for key in group[0].keys if key.batch is not None]
-    if len(group) > 1 and len(batches) == len(group[0].keys):
-        try:
-            by_key = [
-                batch.sign([prepared.fields[number][1] for prepared in group])
-                for number, batch in enumerate(batches)
-            ]
-            return [
-                prepared.finished(signatures)
-                for prepared, signatures in zip(group, zip(*by_key, strict=True), strict=True)
-            ]
-        except Exception:  # noqa: BLE001, S110 - one at a time it is seen whose fault it is
-            pass
+    if len(batches) != len(group[0].keys):
+        return None
+    return [
+        batch.order([prepared.fields[number][1] for prepared in group])
+        for number, batch in enumerate(batches)
+    ]
+
+
+def finish_with(group: Sequence[Prepared], signed: Sequence[Order]) -> list[bytes]:
+    """Return what `Prepared.finish` returns, for each message of `orders` that are signed now.
+
+    Raises:
+        UnavailableError: libcrypto refused one of them.
+    """
+    by_key = [order.signatures() for order in signed]
+    return [
+        prepared.finished(signatures)
+        for prepared, signatures in zip(group, zip(*by_key, strict=True), strict=True)
+    ]
+
+
+def _finish_alike(group: Sequence[Prepared]) -> Sequence[Signed]:
+    try:
+        given = orders(group) if len(group) > 1 else None
+        if given is not None:
+            for order in given:
+                order.sign()
+            return finish_with(group, given)
+    except Exception:  # noqa: BLE001, S110 - one at a time it is seen whose fault it is
+        pass
     return [_finish_alone(prepared) for prepared in group]
 
 
