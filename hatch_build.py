@@ -32,20 +32,28 @@ STOOD_IN_FOR = ("libimf.so", "libintlc.so.5", "libirng.so", "libsvml.so")
 
 
 def compile_batch(root: Path) -> str:
-    """Compile all, and return what went wrong; "" for nothing.
+    """Compile what signs, and return what went wrong; "" for nothing.
 
     Args:
         root: The source tree.
     """
-    wrong = compile_library(root / COMPILED, [root / source for source in SOURCES])
-    if wrong or not sys.platform.startswith("linux"):
-        return wrong
-    (root / STAND_INS).mkdir(exist_ok=True)
+    return compile_library(root / COMPILED, [root / source for source in SOURCES])
+
+
+def make_stand_ins(root: Path) -> str:
+    """Make the empty libraries where they are of use, and return what went wrong; "" for nothing.
+
+    Args:
+        root: The source tree.
+    """
+    if not sys.platform.startswith("linux"):
+        return ""
+    (root / STAND_INS).mkdir(parents=True, exist_ok=True)
     for name in STOOD_IN_FOR:
-        wrong = wrong or compile_library(
-            root / STAND_INS / name, ["-xc", os.devnull, f"-Wl,-soname,{name}"]
-        )
-    return wrong
+        options = ["-xc", os.devnull, f"-Wl,-soname,{name}"]
+        if wrong := compile_library(root / STAND_INS / name, options):
+            return wrong
+    return ""
 
 
 def compile_library(library: Path, sources: Sequence[str | Path]) -> str:
@@ -83,10 +91,12 @@ class CompileBatch(Hook):  # type: ignore[misc]  # hatchling is there in its own
         del version
         if self.target_name != "wheel":
             return
-        wrong = compile_batch(Path(self.root))
-        if wrong:
+        root = Path(self.root)
+        if wrong := compile_batch(root):
             self.app.display_warning(f"messages will be signed one by one: {wrong}")
             return
+        if wrong := make_stand_ins(root):
+            self.app.display_warning(f"RSA signatures will not be made eight at a time: {wrong}")
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["artifacts"] += [f"/{COMPILED.as_posix()}", f"/{STAND_INS.as_posix()}/*"]
         build_data["pure_python"] = False
@@ -94,4 +104,5 @@ class CompileBatch(Hook):  # type: ignore[misc]  # hatchling is there in its own
 
 
 if __name__ == "__main__":
-    sys.exit(compile_batch(Path(__file__).parent) or 0)
+    here = Path(__file__).parent
+    sys.exit(compile_batch(here) or make_stand_ins(here) or 0)

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dkim_compiled import compile_copy
 from ekiden.dkim import batch, lanes
 from ekiden.dkim.batch import BatchKey, batch_key, sign_one
 from ekiden.dkim.lanes import LEAST, lane_key, multi_buffer
@@ -201,6 +200,8 @@ class TestStandIns:
         assert lanes._load(str(made)) is None
 
     def test_they_are_made_where_they_are_needed(self, tmp_path: Path) -> None:
-        compile_copy(tmp_path)
+        if shutil.which("cc") is None:
+            pytest.skip("no compiler here")
+        assert hatch_build.make_stand_ins(tmp_path) == ""
         made = sorted(file.name for file in (tmp_path / hatch_build.STAND_INS).glob("*"))
         assert made == (list(hatch_build.STOOD_IN_FOR) if sys.platform == "linux" else [])

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ekiden.errors import ConfigError
+from ekiden.shaping import providers as room
 from ekiden.shaping.caps import Caps, Rate
 from ekiden.shaping.layers import Layer, LimitSet, effective
-from ekiden.shaping.providers import OURS, Provider, Providers
+from ekiden.shaping.providers import OURS, Names, Provider, Providers
 
 PROVIDERS = Providers.load()
 KUMO = "KumoMTA "
@@ -183,3 +184,22 @@ def test_the_index_finds_whom_a_look_at_all_of_them_finds(hosts: list[str], doma
     if hosts and not found:
         found = [one for one in every if all(one.has_host(host) for host in hosts)]
     assert PROVIDERS.match(domain, hosts) is (found[0] if found else None)
+
+
+def test_names_are_told_again_and_anew_after_a_reload() -> None:
+    names = Names(PROVIDERS)
+    for _ in range(2):
+        assert names("gmail-smtp-in.l.google.com", "shop.example") == "gmail"
+        assert names("mx.shop.example", "shop.example") == ""
+        assert names("", "docomo.ne.jp") == "docomo"
+    own = Providers.parse({"house": {"destinations": ["shop.example"]}}, "here")
+    names.reconfigure(PROVIDERS.overlaid(own))
+    assert names("mx.shop.example", "shop.example") == "house"
+
+
+def test_no_more_names_are_kept_than_a_few_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "NAMES_KEPT", 10)
+    names = Names(PROVIDERS)
+    for number in range(25):
+        assert names("", f"{number}.example") == ""
+        assert len(names._known) <= 10

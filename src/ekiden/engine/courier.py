@@ -134,7 +134,7 @@ class Courier:
         self._hand: deque[Loaded] = deque()
         self._begun = 0  # how many of the hand, from its front, have a message
         self._claiming = 0  # deliveries asked for that the queue has not leased yet
-        self._put_down_count = 0  # deliveries that have left the hand
+        self._carried = 0  # deliveries that have left the hand
         self._work = asyncio.Event()
         self._ending = False  # nothing more is asked for
         self._leaving = False  # nor is what is in the hand sent
@@ -417,11 +417,11 @@ class Courier:
         """Lease deliveries; they are in the hand some moments later."""
         self._claiming += len(items)
         by_id = {item.id: item for item in items}
-        before = self._put_down_count
+        before = self._carried
 
         def given(leased: Sequence[Claimed]) -> None:
             self._claiming -= len(items)
-            self._look_ahead(self._put_down_count - before)
+            self._look_ahead(self._carried - before)
             self._hand.extend(Loaded(by_id[claimed.id], claimed) for claimed in leased)
             self._compose_ahead()
             self._work.set()
@@ -450,7 +450,7 @@ class Courier:
     def _put_down(self) -> Loaded:
         """Take the first delivery out of the hand."""
         self._begun = max(0, self._begun - 1)
-        self._put_down_count += 1
+        self._carried += 1
         return self._hand.popleft()
 
     async def _claims_given(self) -> None:

@@ -19,6 +19,7 @@ from ekiden.shaping.caps import Rate
 from ekiden.shaping.layers import KEYS, Layer, LimitSet
 from ekiden.shaping.reactions import Rule, overlaid, parse
 
+NAMES_KEPT: Final = 4096  # answers to (MX host, destination)
 OURS: Final = "ours"  # how the source of a value begins that no provider published
 _WILD: Final = frozenset("*?[")
 _TLS: Final = frozenset({"opportunistic", "required", "verified", "off"})
@@ -184,6 +185,8 @@ def _shipped() -> Providers:
 class Names:
     """Names the provider of (MX host, destination): one answer for all who ask after the fact.
 
+    Every event asks, and most are of few destinations: answers are kept, `NAMES_KEPT` at most.
+
     Args:
         providers: The profiles.
     """
@@ -194,6 +197,7 @@ class Names:
     def reconfigure(self, providers: Providers) -> None:
         """Take over other profiles: whoever holds this asks them from now on."""
         self._providers = providers
+        self._known: dict[tuple[str, str], str] = {}
 
     def __call__(self, host: str, destination: str) -> str:
         """Return the provider's name, "" for nobody known.
@@ -202,8 +206,14 @@ class Names:
             host: The MX host that answered; "" if none did.
             destination: The recipient's domain, lower case.
         """
-        found = self._providers.match(destination, (host,) if host else ())
-        return found.name if found else ""
+        known = self._known.get((host, destination))
+        if known is None:
+            found = self._providers.match(destination, (host,) if host else ())
+            known = found.name if found else ""
+            if len(self._known) >= NAMES_KEPT:
+                self._known.clear()
+            self._known[host, destination] = known
+        return known
 
 
 def _over(base: Provider, own: Provider) -> Provider:
