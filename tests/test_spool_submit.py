@@ -1,6 +1,7 @@
 """`ekiden submit` as a function, and the removal of old answers."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ekiden.spool.submit import submit
 from ekiden.spool.sweep import sweep
 from ekiden.store.database import Database
 from spool_world import JOB, tree
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -55,6 +58,59 @@ async def test_what_is_submitted_is_taken_at_once(spool: Spool, queue: Queue, jo
     assert {each.name for each in await queue.jobs()} == {"news", "m"}
     assert (spool.path / "done" / names[0] / "img" / "logo.png").read_bytes() == b"png"
     assert not (spool.path / "done" / names[0] / ".DS_Store").exists()
+
+
+@pytest.fixture
+def of_nobody() -> Iterator[Path]:
+    """A spool as that of a daemon that runs as another user."""
+    if os.geteuid():
+        pytest.skip("only root can make one")
+    with tempfile.TemporaryDirectory() as made:
+        root = Path(made)
+        root.chmod(0o755)
+        for folder in ("", "tmp", "new"):
+            (root / "spool" / folder).mkdir(mode=0o755)
+            os.chown(root / "spool" / folder, NOBODY, NOBODY)
+        yield root / "spool"
+
+
+def test_root_submits_as_the_spools_owner(of_nobody: Path, job: Path) -> None:
+    (job / "people.csv").chmod(0o600)  # what only root may read
+    message = job.parent / "m.eml"
+    message.write_text("From: a@example.com\nTo: b@example.net\n\nHi\n", encoding="utf-8")
+    names = submit([job, message], of_nobody)
+    made = [of_nobody / "new" / name for name in names]
+    inside = list(made[0].rglob("*"))
+    assert {path.name for path in inside} == {
+        "job.toml",
+        "body.txt",
+        "people.csv",
+        "img",
+        "logo.png",
+    }
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (*made, *inside)} == {
+        (NOBODY, NOBODY)
+    }
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+def test_root_is_root_again_when_it_fails(of_nobody: Path, job: Path) -> None:
+    (of_nobody / "new").chmod(0o555)
+    with pytest.raises(EkidenError, match="Permission denied"):
+        submit([job], of_nobody)
+    assert (os.geteuid(), os.getegid()) == (0, 0)
+    assert list((of_nobody / "tmp").iterdir()) == []
+
+
+def test_a_directory_of_a_third_user_is_refused_before_anything_is_copied(
+    spool: Spool, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(EkidenError, match=f"The daemon runs as user {owner} and cannot") as caught:
+        submit([job], spool.path)
+    assert "as root" in caught.value.remedy
+    assert list((spool.path / "tmp").iterdir()) == []
 
 
 def test_every_submission_has_a_name_of_its_own(spool: Spool, job: Path) -> None:

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from ekiden.store import ledger as room
 from ekiden.store.ledger import Ledger
 
 BOOT = "0d9c6a42-9e2b-4a53-8a0e-3d6f6f1f0c11"
@@ -151,3 +153,16 @@ def test_kill_9_keeps_what_was_noted(database: Path) -> None:
     assert found is not None
     assert {(id_, 7 * id_) for id_ in range(last - 4, last + 1)} <= found
     assert len(found) <= 8
+
+
+def test_a_boot_without_a_name_gives_no_ledger_and_says_so(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(database)  # of an earlier run, that could read it
+    monkeypatch.setattr(room, "_BOOT_ID", database.with_name("none"))
+    assert Ledger.read(database) is None
+    with capture_logs() as said:
+        assert Ledger.begin(database) is None
+    assert [line["log_level"] for line in said] == ["warning"]
+    assert "boot_id" in said[0]["remedy"]
+    assert not Ledger.beside(database).exists()

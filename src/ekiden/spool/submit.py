@@ -2,14 +2,18 @@
 
 Any program can do the same with four system calls; this one also keeps NAME readable, refuses what
 intake would refuse, and leaves nothing behind when it fails. It needs no daemon.
+
+Root submits as the spool's owner: the daemon could not move a directory of root's out of `new/`,
+and root should write nothing where another user may lay links.
 """
 
+import contextlib
 import os
 import shutil
 import socket
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -37,7 +41,8 @@ def submit(paths: Sequence[Path], spool: Path) -> list[str]:
     Raises:
         RefusedError: One is of no known shape, or holds links or devices. Those before it were
             submitted.
-        EkidenError: The spool is missing or cannot be written.
+        EkidenError: The spool is missing, cannot be written, or is of a daemon that could not
+            take a directory from this user.
     """
     for path in paths:
         _check(path)
@@ -48,7 +53,10 @@ def submit(paths: Sequence[Path], spool: Path) -> list[str]:
                 where=str(spool),
                 remedy="start the daemon once (ekiden run), or name another configuration",
             )
-    return [_submit_one(path, spool) for path in paths]
+    owner = (spool / Folder.NEW).stat()
+    for path in paths:
+        _check_owner(path, owner.st_uid)
+    return [_submit_one(path, spool, owner) for path in paths]
 
 
 def unique_name(path: Path) -> str:
@@ -84,20 +92,43 @@ def _check(path: Path) -> None:
         )
 
 
-def _submit_one(path: Path, spool: Path) -> str:
+def _check_owner(path: Path, owner: int) -> None:
+    me = os.geteuid()
+    if path.is_dir() and me not in (0, owner):
+        # rename(2): to move a directory, one must be able to write into it.
+        raise EkidenError(
+            f"The daemon runs as user {owner} and cannot take a directory of user {me}.",
+            where=shown(str(path), 300),
+            remedy="submit it as that user or as root, or make one file of it (docs/spool.md)",
+        )
+
+
+@contextlib.contextmanager
+def _acting_as(owner: os.stat_result) -> Iterator[None]:
+    """Make and rename files as their owner to be, where root is asked to."""
+    me, mine = os.geteuid(), os.getegid()
+    if me or owner.st_uid == me:
+        yield
+        return
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+        os.setegid(mine)
+
+
+def _submit_one(path: Path, spool: Path, owner: os.stat_result) -> str:
     name = unique_name(path.resolve())
     building = spool / Folder.TMP / name
     try:
         if path.is_dir():
-            _copy_directory(path.resolve(), building)
+            _copy_directory(path.resolve(), building, owner)
         else:
-            _copy_file(path.resolve(), building)
-        sync_directory(building.parent)
-        # Older than the rename beyond any clock's grain: intake takes it without waiting for rest.
-        earlier = time.time_ns() - 10**9
-        os.utime(building, ns=(earlier, earlier))
-        building.rename(spool / Folder.NEW / name)
-        sync_directory(spool / Folder.NEW)
+            _copy_file(path.resolve(), building, owner)
+        with _acting_as(owner):
+            _hand_over(building, spool / Folder.NEW)
     except OSError as error:
         _remove(building)
         raise EkidenError(
@@ -111,8 +142,18 @@ def _submit_one(path: Path, spool: Path) -> str:
     return name
 
 
-def _copy_directory(source: Path, target: Path) -> None:
-    target.mkdir(mode=0o755)
+def _hand_over(building: Path, folder: Path) -> None:
+    sync_directory(building.parent)
+    # Older than the rename beyond any clock's grain: intake takes it without waiting for rest.
+    earlier = time.time_ns() - 10**9
+    os.utime(building, ns=(earlier, earlier))
+    building.rename(folder / building.name)
+    sync_directory(folder)
+
+
+def _copy_directory(source: Path, target: Path, owner: os.stat_result) -> None:
+    with _acting_as(owner):
+        target.mkdir(mode=0o755)
     files = 0
     for entry in sorted(source.rglob("*")):
         relative = entry.relative_to(source)
@@ -125,9 +166,10 @@ def _copy_directory(source: Path, target: Path) -> None:
             )
         mode = entry.lstat().st_mode
         if stat.S_ISDIR(mode):
-            (target / relative).mkdir(mode=0o755)
+            with _acting_as(owner):
+                (target / relative).mkdir(mode=0o755)
         elif stat.S_ISREG(mode):
-            _copy_file(entry, target / relative)
+            _copy_file(entry, target / relative, owner)
         else:
             raise RefusedError(
                 "It is a link, a FIFO or a device, and only plain files are taken.",
@@ -137,8 +179,8 @@ def _copy_directory(source: Path, target: Path) -> None:
     sync_tree(target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
-    with source.open("rb") as reading, target.open("xb") as writing:
+def _copy_file(source: Path, target: Path, owner: os.stat_result) -> None:
+    with source.open("rb") as reading, _acting_as(owner), target.open("xb") as writing:
         shutil.copyfileobj(reading, writing, 1024 * 1024)
         writing.flush()
         os.fsync(writing.fileno())

@@ -72,7 +72,11 @@ class Ledger:
             raw = cls.beside(database).read_bytes()
         except OSError:
             return None
-        if raw[:_HEADER_BYTES] != _header(database, boot) or len(raw) % _SLOT_BYTES:
+        try:
+            header = _header(database, boot)
+        except OSError:
+            return None
+        if raw[:_HEADER_BYTES] != header or len(raw) % _SLOT_BYTES:
             return None
         past = set()
         for at in range(_HEADER_BYTES, len(raw), _SLOT_BYTES):
@@ -91,12 +95,10 @@ class Ledger:
         """
         path = cls.beside(database)
         fresh = path.with_name(path.name + ".new")
-        header = _header(database, boot)
         descriptor = None
         try:
             path.unlink(missing_ok=True)
-            if header is None:
-                return None
+            header = _header(database, boot)
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(fresh, flags, 0o600)
             _put(descriptor, header, 0)
@@ -142,13 +144,14 @@ def _check(delivery: int, lease: int) -> int:
     return zlib.crc32(_NAMES.pack(delivery, lease)) if delivery else 0
 
 
-def _header(database: Path, boot: str | None) -> bytes | None:
-    """The header that a ledger of this database in this boot has; None when there is no telling."""
-    try:
-        name = (boot or _BOOT_ID.read_text(encoding="ascii")).strip().encode("ascii")
-        found = database.stat()
-    except OSError:
-        return None
+def _header(database: Path, boot: str | None) -> bytes:
+    """Return the header that a ledger of this database in this boot has.
+
+    Raises:
+        OSError: There is no telling.
+    """
+    name = (boot or _BOOT_ID.read_text(encoding="ascii")).strip().encode("ascii")
+    found = database.stat()
     packed = _HEADER.pack(_MAGIC, name, found.st_dev, found.st_ino, 0)
     packed = packed[:-4] + struct.pack("<I", zlib.crc32(packed))
     return packed.ljust(_HEADER_BYTES, b"\0")
@@ -163,4 +166,5 @@ def _say_there_is_none(error: OSError) -> None:
     _log.warning(
         "no ledger of what is on the wire: after a crash all of it would count as in doubt",
         error=str(error),
+        remedy="let the daemon read /proc/sys/kernel/random/boot_id and write beside the database",
     )
