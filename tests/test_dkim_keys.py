@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -57,6 +58,21 @@ def test_foreign_owner_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ConfigError, match="belongs to user") as caught:
         load_key(path, "example.jp", "e1")
     assert caught.value.remedy.startswith("chown ")
+
+
+def test_one_of_another_user_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key.pem"
+    keys.save_key(ED, path)
+
+    def refused(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # as to whoever is not root
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(ConfigError, match="Permission denied") as caught:
+        load_key(path, "example.jp", "e1")
+    assert caught.value.remedy.startswith(f"chown {os.geteuid()} {path}")
 
 
 def test_what_is_no_key_is_refused(tmp_path: Path) -> None:

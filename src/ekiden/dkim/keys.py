@@ -126,10 +126,14 @@ def _read_private(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
+        remedy = "make one with `ekiden dkim keygen`, or correct the path"
+        if isinstance(error, PermissionError):
+            me = os.geteuid()
+            remedy = (
+                f"chown {me} {path} (the user that reads it here), and let it into the directory"
+            )
         raise ConfigError(
-            f"cannot read the DKIM key: {error.strerror}",
-            where=str(path),
-            remedy="make one with `ekiden dkim keygen`, or correct the path",
+            f"cannot read the DKIM key: {error.strerror}", where=str(path), remedy=remedy
         ) from error
     try:
         facts = os.fstat(descriptor)
