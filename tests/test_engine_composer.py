@@ -163,10 +163,30 @@ async def test_messages_are_signed(keys: list[Key]) -> None:
         assert verdicts(message.parts, keys) == [True] * len(keys)
 
 
-async def test_ed25519_stays_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("key", "number"), [(ED, BATCH - 1), (replace(ED, batch=None), 3 * BATCH)], ids=["few", "alone"]
+)
+async def test_ed25519_stays_on_the_loop(
+    key: Key, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with SigningThreads(1) as threads:
+        composer = made(Contents(), threads, Signer([key]))
+        await messages(composer, [1000])  # the job is compiled
         monkeypatch.setattr(threads, "submit", None)
-        await messages(made(Contents(), threads, Signer([ED])), [1])
+        await messages(composer, range(number))
+
+
+async def test_ed25519_leaves_the_loop_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    if ED.batch is None:
+        pytest.skip("batch.c is not compiled here: python hatch_build.py")
+    signed_by = spied(monkeypatch, threading.Event())
+    async with SigningThreads(1) as threads:
+        composer = made(Contents(), threads, Signer([ED]))
+        await messages(composer, [1000])
+        signed_by.clear()
+        made_at_once = await messages(composer, range(BATCH))
+    assert signed_by[MAIN] == 0
+    assert all(verdicts(one.parts, [ED]) == [True] for one in made_at_once)
 
 
 async def test_when_signing_is_the_bottleneck_nothing_is_made_in_advance_of_it() -> None:

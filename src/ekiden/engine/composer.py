@@ -2,9 +2,9 @@
 
 A job's content is read and compiled once and kept while the job sends; a delivery then costs its
 rendering on the loop, and its RSA signatures on the threads beside it. Ed25519 is cheaper than the
-way there; so is RSA, where keys cannot sign in batches and the threads have enough in hand. Never
-unsigned by accident: a domain with keys in the configuration is signed with all of them or not
-sent.
+way there, unless a batch of messages goes it together; so is RSA, where keys cannot sign in batches
+and the threads have enough in hand. Never unsigned by accident: a domain with keys in the
+configuration is signed with all of them or not sent.
 
 Orders are made in turn, a millisecond of them in one turn of the loop, and only while the threads
 have room: what waits is a claimed row, not a finished message. What waits for its job to be
@@ -25,7 +25,7 @@ from ekiden.bounce.identifiers import FEEDBACK_ID, REFERENCE, Identifiers, feedb
 from ekiden.dkim.sign import Signed, Signer
 from ekiden.engine.links import JobLinks, LinkMaker, TrackingOptions
 from ekiden.engine.session import Session
-from ekiden.engine.signing import SigningThreads
+from ekiden.engine.signing import BATCH, SigningThreads
 from ekiden.engine.tls import TlsPolicy
 from ekiden.errors import EkidenError
 from ekiden.message.compile import Compiled, compile_content
@@ -195,6 +195,7 @@ class Composer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._orders: deque[_Order] = deque()
         self._scheduled = False
+        self._many = False  # a batch of messages waited to be made, and what is left of it does
         threads.on_room = self._soon
 
     def forget(self, job_id: int) -> None:
@@ -261,6 +262,7 @@ class Composer:
     def _work(self) -> None:
         """Make messages for a moment."""
         self._scheduled = False
+        self._many = self._many or len(self._orders) >= BATCH
         until = time.perf_counter() + _SLICE
         while self._orders and self._threads.room:
             order = self._orders.popleft()
@@ -268,7 +270,8 @@ class Composer:
                 self._begin(order)
             if time.perf_counter() > until:
                 self._soon()
-                return
+                break
+        self._many = self._many and bool(self._orders)
 
     def _begin(self, order: _Order) -> None:
         job_id = order.claimed.job_id
@@ -302,10 +305,16 @@ class Composer:
             order.fill(self._composed(play, claimed, rendered, b""))
             return
         prepared = signer.prepare(rendered.headers, rendered.body_hash(), now)
-        if signer.cheap or (self._threads.busy and not signer.batched):
+        if self._signs_here(signer):
             order.fill(self._composed(play, claimed, rendered, prepared.finish()))
         else:
             self._threads.submit(prepared, partial(self._signed, order, play, rendered))
+
+    def _signs_here(self, signer: Signer) -> bool:
+        """Whether the loop signs a message itself."""
+        if signer.batched:
+            return signer.cheap and not self._many
+        return signer.cheap or self._threads.busy
 
     def _signed(self, order: _Order, play: _Play, rendered: Rendered, signed: Signed) -> None:
         if isinstance(signed, bytes):

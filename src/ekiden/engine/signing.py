@@ -1,8 +1,8 @@
 """Signing beside the loop: a few threads, small batches, bounded.
 
 An RSA-2048 operation costs 0.14-0.9 ms, and the threads that make them (`engine.signers`) leave the
-loop free meanwhile. Ed25519 costs 0.04 ms, no more than the hop to a thread and back, so it is done
-on the loop (measured: docs/dkim.md).
+loop free meanwhile. Ed25519 costs 0.04 ms, no more than the hop of one message to a thread and
+back, so it is done on the loop unless a batch goes that way together (measured: docs/dkim.md).
 
 - A thread does the private-key operation and nothing else: hashing and folding cost the same on
   either side, and are Python.
