@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signed, Signer
 from ekiden.engine import signers
 from ekiden.engine.signers import NICENESS, Work
-from ekiden.engine.signing import A_TURN, SigningThreads
+from ekiden.engine.signing import A_TURN, BATCH, SigningThreads
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -193,6 +194,28 @@ async def test_what_was_signed_together_is_given_a_few_at_a_time() -> None:
         await all_given.wait()
     assert max(Counter(given).values()) <= 2 * A_TURN  # two batches may come in one turn
     assert [str(fault) for fault in faults] == ["of one sender"]
+
+
+async def test_one_senders_fault_is_not_that_of_batches_that_came_at_the_same_time() -> None:
+    prepared = Signer([ED]).prepare(rendered(1).headers, b"x" * 32, 0)
+    given: list[Signed] = []
+    all_given = asyncio.Event()
+
+    def take(signed: Signed) -> None:
+        given.append(signed)
+        if len(given) == 5 * BATCH:
+            all_given.set()
+        if len(given) == 1:
+            raise RuntimeError("of one sender")
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    async with SigningThreads(1, limit=5 * BATCH) as threads:
+        for _ in range(5 * BATCH):
+            threads.submit(prepared, take)
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - the loop is busy, and all five are done when it looks
+        await asyncio.wait_for(all_given.wait(), 10)
+        assert threads.inside == 0
 
 
 async def test_much_that_has_gathered_is_given_in_few_turns() -> None:

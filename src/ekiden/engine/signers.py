@@ -92,7 +92,7 @@ class Signers:
             return
         for work, one in zip(group, finished, strict=True):
             work.signed = one
-        self._done(group)
+        self._loop.call_soon(self._done, group)  # a sender's fault must not cost the other groups
 
     def _put_to_workers(self, batch: Batch) -> None:
         while len(self._workers) < self._threads:
