@@ -121,3 +121,27 @@ def test_a_pipe_is_told_to_try_again(
     result = run("inbound", "--config", config)
     assert result.code == 75
     assert "there is no queue here yet" in result.err
+
+
+@pytest.mark.parametrize("wrong", ['[inbound]\nreturn_domian = "x"\n', None])
+def test_a_pipe_is_told_to_try_again_when_the_configuration_is_wrong(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str | None
+) -> None:
+    config = tmp_path / "config.toml"
+    if wrong is not None:
+        config.write_text(wrong)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"x")))
+    result = run("inbound", "--config", config)
+    assert result.code == 75
+    assert "config.toml" in result.err
+
+
+def test_a_pipe_is_told_to_try_again_after_a_bug(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("ekiden.cli.inbound._take", broken)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"x")))
+    assert run("inbound", "--config", tmp_path / "none").code == 75

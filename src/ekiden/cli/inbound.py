@@ -43,22 +43,26 @@ def pipe(
     """Take mail that came back; without a command: one mail from standard input.
 
     In an aliases file: `bounces: "|ekiden inbound --config /etc/ekiden/config.toml"`. The exit code
-    is 0 once it is taken, whatever it was; 75 (try again) while the queue is not available.
+    is 0 once it is taken, whatever it was; 75 (try again) whatever kept it from being taken: the
+    daemon's user alone may hand mail in, and a configuration may be wrong for an hour.
     """
     if context.invoked_subcommand is not None:
         return
     from ekiden import limits  # noqa: PLC0415 - help must not wait for it
-    from ekiden.errors import UnavailableError  # noqa: PLC0415
+    from ekiden.errors import EkidenError  # noqa: PLC0415
 
     raw = sys.stdin.buffer.read(limits.INBOUND_KEPT_BYTES)
     while sys.stdin.buffer.read(limits.INBOUND_KEPT_BYTES):
         pass  # who pipes must be able to write all of it
     try:
         taken = _take(config, [(raw, None)], rcpt)[0]
-    except UnavailableError as error:
+    except Exception as error:  # noqa: BLE001 - nor may a bug cost the mail
         from ekiden.cli.output import complain  # noqa: PLC0415 - as above
 
-        complain(error)
+        if isinstance(error, EkidenError):
+            complain(error)
+        else:
+            sys.excepthook(type(error), error, error.__traceback__)
         raise typer.Exit(75) from None  # EX_TEMPFAIL of sysexits.h: mail servers keep the mail
     if as_json:
         print_json(taken)
