@@ -1,6 +1,8 @@
 """Keys of return addresses, and mail that lies in files, through the commands that take it."""
 
+import errno
 import io
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -134,6 +136,23 @@ def test_a_pipe_is_told_to_try_again_when_the_configuration_is_wrong(
     result = run("inbound", "--config", config)
     assert result.code == 75
     assert "config.toml" in result.err
+
+
+def test_a_pipe_is_told_to_try_again_when_it_may_not_read_the_configuration(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # as to whoever is not root
+
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"x")))
+    result = run("inbound", "--config", config)
+    assert result.code == 75
+    assert "as the daemon's user, or as root" in result.err
 
 
 def test_a_pipe_is_told_to_try_again_after_a_bug(

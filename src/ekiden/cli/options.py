@@ -19,6 +19,7 @@ ConfigPath: TypeAlias = Annotated[
         envvar="EKIDEN_CONFIG",
         help="The configuration file; else ./config.toml, else /etc/ekiden/config.toml.",
         show_default=False,
+        readable=False,  # whoever reads it says what is wrong, and a pipe asks to keep the mail
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]

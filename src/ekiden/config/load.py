@@ -110,7 +110,10 @@ def _read(path: Path) -> str:
         raise BadConfigError(path, [Problem("", 0, "there is no such file", remedy)]) from None
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
-        raise BadConfigError(path, [Problem("", 0, what)]) from None
+        remedy = ""
+        if isinstance(error, PermissionError):
+            remedy = "run the command as the daemon's user, or as root"
+        raise BadConfigError(path, [Problem("", 0, what, remedy)]) from None
     if len(data) > FILE_BYTES:
         raise BadConfigError(path, [Problem("", 0, f"is larger than {FILE_BYTES} bytes")])
     try:
