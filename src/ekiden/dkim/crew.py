@@ -1,7 +1,7 @@
 """Threads that sign and are none of Python's (crew.c): they take orders, and ring when one is done.
 
 A thread of Python's needs the GIL to take a batch and to give it back, and gets it from a busy
-event loop late; meanwhile its core may be idle (bench/README.md: 1.16 times the messages without).
+event loop late; meanwhile its core may be idle (bench/README.md: 1.18 times the messages without).
 Nothing here waits but `Crew.close`; an event loop listens to `Crew.bell`.
 """
 
