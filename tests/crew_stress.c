@@ -13,11 +13,6 @@
 enum { PIECES = 16, LENGTH = 8, TASKS = 20000, INSIDE = 64, LIVES = 200 };
 
 struct crew;
-struct task {
-  struct task *next;
-  struct order *const *orders;
-  size_t count;
-};
 struct crew *ekiden_crew_start(unsigned threads, int bell, int priority);
 void ekiden_crew_put(struct crew *crew, struct task *task);
 struct task *ekiden_crew_take(struct crew *crew);

@@ -19,6 +19,7 @@ from dkim_compiled import ROOT, compile_copy, copy_sources
 from dkim_oracle import verdicts
 from ekiden.dkim import batch
 from ekiden.dkim.batch import BatchKey, Private, batch_key, sign_one
+from ekiden.dkim.crew import start_crew
 from ekiden.dkim.keys import Algorithm, Key, generate
 from ekiden.dkim.sign import Prepared, Signer, finish_each
 from ekiden.errors import UnavailableError
@@ -150,6 +151,19 @@ class TestNeverNeeded:
         except OSError:
             pytest.skip("no library to take for it")
         assert batch_key(RSA.private, Path(str(name))) is None
+
+    def test_compiled_from_another_version(self, compiled: Path, tmp_path: Path) -> None:
+        """What `git pull` leaves in a source tree, until it is compiled again."""
+        copy_sources(tmp_path)
+        header = tmp_path / hatch_build.HEADER
+        text = header.read_text("utf-8")
+        grown = text.replace("  size_t done; ", "  size_t more, done; ")
+        assert grown != text
+        header.write_text(grown, "utf-8")
+        assert hatch_build.compile_batch(tmp_path) == ""
+        assert batch_key(RSA.private, compiled) is not None
+        assert batch_key(RSA.private, tmp_path / hatch_build.COMPILED) is None
+        assert start_crew(1, 0, tmp_path / hatch_build.COMPILED) is None
 
     def test_no_libcrypto(self, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(batch, "LIBCRYPTO", ("libcrypto.so.none",))

@@ -7,6 +7,9 @@
 
 #include "signing.h"
 
+const size_t ekiden_sizes[] = {sizeof(struct crypto), sizeof(struct multi_buffer),
+                               sizeof(struct rsa_key), sizeof(struct order), sizeof(struct task)};
+
 static void sign_each(struct order *order)
 {
   const struct crypto *crypto = order->crypto;

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ekiden.dkim.lanes import LEAST, LaneKey, lane_key, multi_buffer
+from ekiden.dkim.lanes import LEAST, LaneKey, MultiBuffer, RsaKey, lane_key, multi_buffer
 from ekiden.errors import UnavailableError
 
 COMPILED: Final = Path(__file__).with_name("_batch.so")  # what hatch_build.py makes of batch.c
@@ -54,6 +54,24 @@ def sign_one(private: Private, data: bytes) -> bytes:
     return private.sign(data, _PADDING, _SHA256)
 
 
+def agree(library: ctypes.CDLL, *structures: type[ctypes.Structure]) -> None:
+    """Make sure that a library was compiled of the structures that are written down here.
+
+    Args:
+        library: What batch.c was compiled to.
+        structures: Those of signing.h, from the first.
+
+    Raises:
+        OSError: It was not: a source tree has been updated and not compiled again.
+    """
+    try:
+        found = (ctypes.c_size_t * len(structures)).in_dll(library, "ekiden_sizes")
+    except ValueError as error:
+        raise OSError(str(error)) from error
+    if list(found) != list(map(ctypes.sizeof, structures)):
+        raise OSError("it was compiled from another version: python hatch_build.py")
+
+
 class _Functions(ctypes.Structure):
     """`struct crypto` of signing.h."""
 
@@ -76,7 +94,9 @@ class _Library:
     """
 
     def __init__(self, library_file: Path) -> None:
-        self.sign = ctypes.CDLL(str(library_file)).ekiden_sign  # gives the GIL away
+        compiled = ctypes.CDLL(str(library_file))
+        agree(compiled, *STRUCTURES)
+        self.sign = compiled.ekiden_sign  # gives the GIL away
         self.sign.restype = None
         self.sign.argtypes = (ctypes.c_void_p,)
         crypto = _libcrypto()  # keeps the GIL: these take no time
@@ -163,6 +183,9 @@ class Order(ctypes.Structure):
             raise UnavailableError(f"libcrypto signed {self.done} of {self.count}")
         made, length = self.kept[2].raw, self.length
         return [made[at : at + length] for at in range(0, len(made), length)]
+
+
+STRUCTURES: Final = (_Functions, MultiBuffer, RsaKey, Order)  # of signing.h, in its order
 
 
 class BatchKey:

@@ -22,12 +22,6 @@
 #include <sys/syscall.h>
 #endif
 
-struct task {                   /* what is signed together: an order for each of the keys */
-  struct task *next;
-  struct order *const *orders;
-  size_t count;
-};
-
 struct crew {
   pthread_mutex_t lock;         /* of all below */
   pthread_cond_t changed;       /* there is a task, or the end has come */

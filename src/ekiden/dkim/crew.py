@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from ekiden.dkim.batch import COMPILED, Order
+from ekiden.dkim.batch import COMPILED, STRUCTURES, Order, agree
 
 Tag = TypeVar("Tag")
 _LEAVE: Final = 1  # tasks that nobody has begun
@@ -40,6 +40,7 @@ class _Library:
     """
 
     def __init__(self, library_file: Path) -> None:
+        agree(ctypes.CDLL(str(library_file)), *STRUCTURES, _Task)
         quick = ctypes.PyDLL(str(library_file))  # keeps the GIL: a lock that is held for no time
         self.start, self.put, self.take = (
             getattr(quick, f"ekiden_crew_{name}") for name in ("start", "put", "take")

@@ -27,7 +27,7 @@ LEAST: Final = 5  # messages to sign with it: eight take as long as four to five
 _WORD: Final = 64  # bits of the numbers' words
 
 
-class _MultiBuffer(ctypes.Structure):
+class MultiBuffer(ctypes.Structure):
     """`struct multi_buffer` of signing.h."""
 
     _fields_ = (
@@ -38,7 +38,7 @@ class _MultiBuffer(ctypes.Structure):
     )
 
 
-class _RsaKey(ctypes.Structure):
+class RsaKey(ctypes.Structure):
     """`struct rsa_key` of signing.h."""
 
     _fields_ = (
@@ -65,7 +65,7 @@ class LaneKey:
         signing = _method(library, f"mbx_RSA{kibibits}K_private_crt_Method")
         opening = _method(library, f"mbx_RSA{kibibits}K_pub65537_Method")
         library.mbx_RSA_Method_BufSize.argtypes = (ctypes.c_void_p,)
-        self._functions = _MultiBuffer(
+        self._functions = MultiBuffer(
             _address(crypto.EVP_Digest),
             _address(crypto.OPENSSL_cleanse),
             _address(library.mbx_rsa_private_crt_mb8),
@@ -82,7 +82,7 @@ class LaneKey:
             for number in (numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
         ]
         self._words.append(_words(numbers.public_numbers.n, private.key_size))
-        self._key = _RsaKey(*map(ctypes.addressof, self._words), private.key_size)
+        self._key = RsaKey(*map(ctypes.addressof, self._words), private.key_size)
 
     @property
     def addresses(self) -> tuple[int, int]:

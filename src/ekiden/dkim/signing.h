@@ -58,6 +58,16 @@ struct order {                     /* pieces of data, to be signed with one key 
   size_t done;                     /* how many are signed, from the first */
 };
 
+struct task {                      /* what a crew's thread signs together */
+  struct task *next;
+  struct order *const *orders;     /* one for each of the keys */
+  size_t count;
+};
+
+/* Octets of each of the structures above, in order: Python, which has them written down once more,
+ * uses nothing that was compiled from another version of them. */
+extern const size_t ekiden_sizes[];
+
 /* Sign all; `done` is less than `count` after an error. */
 void ekiden_sign(struct order *order);
 
