@@ -21,7 +21,7 @@ from ekiden.dkim import batch
 from ekiden.dkim.batch import BatchKey, Private, batch_key, sign_one
 from ekiden.dkim.crew import start_crew
 from ekiden.dkim.keys import Algorithm, Key, generate
-from ekiden.dkim.sign import Prepared, Signer, finish_each
+from ekiden.dkim.sign import Prepared, Signed, Signer, alike, finish_each, finish_with, orders
 from ekiden.errors import UnavailableError
 from ekiden.message.rendered import Rendered
 
@@ -51,6 +51,20 @@ def prepared(keys: list[Key], number: int) -> tuple[Rendered, Prepared]:
     headers = ((b"From", b" a@example.jp"), (b"Subject", b" %d" % number))
     message = Rendered(headers, b"message %d\r\n" % number)
     return message, Signer(keys).prepare(message.headers, message.body_hash(), 1_700_000_000)
+
+
+def finish_together(batch: list[Prepared]) -> list[Signed]:
+    """Finish messages in orders where that can be done, as the engine's threads do."""
+    signed: list[Signed] = [b""] * len(batch)
+    for places in alike(batch):
+        group = [batch[place] for place in places]
+        given = orders(group)
+        for order in given or ():
+            order.sign()
+        found = finish_each(group) if given is None else finish_with(group, given)
+        for place, one in zip(places, found, strict=True):
+            signed[place] = one
+    return signed
 
 
 @pytest.mark.parametrize("bits", [1024, 1536, 1544, 2048])
@@ -107,8 +121,14 @@ def test_messages_of_several_identities_in_one_batch(compiled: Path) -> None:
         [other],  # one by one
         [replace(other, batch=None), able(ED, compiled)],
     ]
-    made = [(keys, *prepared(keys, number)) for number, keys in enumerate(identities * 5)]
-    signed = finish_each([one for _, _, one in made])
+    signers = [Signer(keys) for keys in identities]  # messages of one have the same keys
+    made = []
+    for number in range(20):
+        message, _ = prepared([RSA], number)
+        one = signers[number % 4].prepare(message.headers, message.body_hash(), 1_700_000_000)
+        made.append((identities[number % 4], message, one))
+    assert sorted(map(len, alike([one for _, _, one in made]))) == [5] * 4
+    signed = finish_together([one for _, _, one in made])
     for (keys, message, one), fields in zip(made, signed, strict=True):
         assert isinstance(fields, bytes)
         assert fields == one.finish()
@@ -133,6 +153,8 @@ def test_when_libcrypto_refuses_cryptography_signs(
     with pytest.raises(UnavailableError, match="0 of 3"):
         key.batch.sign([b"a", b"b", b"c"])
     _, one = prepared([key], 1)
+    with pytest.raises(UnavailableError):
+        finish_together([one, one])
     assert finish_each([one, one]) == [one.finish()] * 2
 
 

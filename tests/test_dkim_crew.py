@@ -199,8 +199,9 @@ class TestNeverNeeded:
 
     def test_no_room_for_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         started().close()
-        library = room._library(COMPILED)
-        monkeypatch.setattr(library, "start", lambda *_: None)
+        library = room._Library(COMPILED)
+        library.start = lambda *_: None
+        monkeypatch.setattr(room, "_Library", lambda _file: library)
         before = len(list(Path("/dev/fd").iterdir()))
         assert start_crew(1, 0) is None
         assert len(list(Path("/dev/fd").iterdir())) == before

@@ -10,7 +10,6 @@ import ctypes
 import os
 import weakref
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -53,14 +52,6 @@ class _Library:
         self.put.argtypes = (pointer, pointer)
         self.take.argtypes = (pointer,)
         self.end.argtypes = (pointer, ctypes.c_int)
-
-
-@cache
-def _library(library_file: Path) -> _Library | None:
-    try:
-        return _Library(library_file)
-    except (OSError, AttributeError):
-        return None
 
 
 class Crew(Generic[Tag]):
@@ -151,8 +142,7 @@ def start_crew(threads: int, priority: int, library_file: Path = COMPILED) -> Cr
         priority: Theirs, as `os.setpriority` takes it.
         library_file: What crew.c was compiled to.
     """
-    library = _library(library_file)
     try:
-        return None if library is None else Crew(library, threads, priority)
-    except OSError:
+        return Crew(_Library(library_file), threads, priority)
+    except (OSError, AttributeError):
         return None

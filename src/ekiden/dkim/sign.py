@@ -2,8 +2,9 @@
 
 1. `Signer.prepare` chooses the fields, brings them into canonical form and hashes: a few
    microseconds of Python.
-2. `Prepared.finish` does the private-key operations, `finish_each` those of many messages. The GIL
-   is free meanwhile, so `engine.signing` runs them on threads.
+2. `Prepared.finish` does the private-key operations; `orders` and `finish_with` are those of many
+   messages, with the signing between them (`dkim.batch`). The GIL is free meanwhile, so
+   `engine.signing` has them done on threads.
 
 What is fixed, and why:
 
@@ -84,7 +85,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
 
 
 def finish_each(batch: Sequence[Prepared]) -> list[Signed]:
-    """Finish many messages, those of the same keys together where that can be done.
+    """Finish messages one after the other.
 
     Args:
         batch: The messages.
@@ -93,11 +94,7 @@ def finish_each(batch: Sequence[Prepared]) -> list[Signed]:
         For each message what `Prepared.finish` returns, or the error that it raises: what is wrong
         with one is no fault of the others.
     """
-    signed: list[Signed] = [b""] * len(batch)
-    for places in alike(batch):
-        for place, one in zip(places, _finish_alike([batch[at] for at in places]), strict=True):
-            signed[place] = one
-    return signed
+    return [_finish_alone(prepared) for prepared in batch]
 
 
 def alike(batch: Sequence[Prepared]) -> list[list[int]]:
@@ -133,18 +130,6 @@ def finish_with(group: Sequence[Prepared], signed: Sequence[Order]) -> list[byte
         prepared.finished(signatures)
         for prepared, signatures in zip(group, zip(*by_key, strict=True), strict=True)
     ]
-
-
-def _finish_alike(group: Sequence[Prepared]) -> Sequence[Signed]:
-    try:
-        given = orders(group) if len(group) > 1 else None
-        if given is not None:
-            for order in given:
-                order.sign()
-            return finish_with(group, given)
-    except Exception:  # noqa: BLE001, S110 - one at a time it is seen whose fault it is
-        pass
-    return [_finish_alone(prepared) for prepared in group]
 
 
 def _finish_alone(prepared: Prepared) -> Signed:
